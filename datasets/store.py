@@ -1,0 +1,289 @@
+"""A capture on disk: nerfstudio's transforms.json with our additions beside it.
+
+    transforms.json   cameras (OpenGL camera-to-world), split, per-frame "focus_distance", "optics", "background"
+    images/NAME.png   photographs, 8-bit sRGB
+    sharp/ mask/      ground-truth twins, 8-bit;   depth/ coc/   float EXR, mm and px
+    linear/NAME.exr   optional half floats in linear light: R, G, B defocused
+    points.ply        initial points
+    manifest.json     recipe, difficulty, and the SHA-256 of every other file
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.cameras import OPENGL_FROM_OPENCV, Camera
+from datasets.capture import Background, Capture, Optics, Points, Truth, View
+from datasets.errors import InputError
+from datasets.images import check_size, read_exr, read_png, read_rgb
+
+TRANSFORMS = "transforms.json"
+MANIFEST = "manifest.json"
+POINTS = "points.ply"
+
+
+# ---------------------------------------------------------------- files, hashes
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from `path`. Raises InputError naming the file if it is missing, broken or no object."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing.") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}); it may be truncated.") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path} holds no JSON object.")
+    return document
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write `document` whole or not at all (temporary file, then rename)."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_hashes(root: Path) -> dict[str, str]:
+    """SHA-256 of every file under `root` but the manifest, by relative POSIX path, sorted."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    names = {path.relative_to(root).as_posix(): path for path in files}
+    return {name: sha256(path) for name, path in names.items() if name != MANIFEST}
+
+
+def content_hash(hashes: Mapping[str, str]) -> str:
+    """One hash over names and hashes of files: the identity of a capture's bytes."""
+    lines = "".join(f"{name} {hashes[name]}\n" for name in sorted(hashes))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def write_manifest(root: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Hash all files under `root`, write manifest.json with `provenance`, and return it."""
+    hashes = file_hashes(root)
+    manifest = {**provenance, "content_hash": content_hash(hashes), "files": hashes}
+    write_json(root / MANIFEST, manifest)
+    return manifest
+
+
+def verify(root: Path) -> list[str]:
+    """What differs from the manifest, one clause per file; empty if the capture is whole."""
+    manifest = read_json(root / MANIFEST)
+    expected = manifest.get("files")
+    if not isinstance(expected, dict) or content_hash(expected) != manifest.get("content_hash"):
+        return [f"{MANIFEST} does not agree with itself"]
+    found = file_hashes(root)
+    missing = [f"{name} is missing" for name in expected if name not in found]
+    changed = [f"{name} has changed" for name in expected if name in found and found[name] != expected[name]]
+    return missing + changed
+
+
+# ---------------------------------------------------------------- writing
+
+
+def frame(name: str, camera: Camera, focus_distance: float | None) -> dict[str, Any]:
+    """One entry of "frames" in transforms.json."""
+    entry: dict[str, Any] = {
+        "file_path": f"images/{name}.png",
+        "transform_matrix": (camera.c2w @ OPENGL_FROM_OPENCV).tolist(),
+        "w": camera.width,
+        "h": camera.height,
+        "fl_x": camera.fx,
+        "fl_y": camera.fy,
+        "cx": camera.cx,
+        "cy": camera.cy,
+    }
+    if focus_distance is not None:
+        entry["focus_distance"] = focus_distance
+    return entry
+
+
+def write_transforms(
+    root: Path,
+    frames: list[dict[str, Any]],
+    test: list[str],
+    background: Background,
+    optics: Optics | None = None,
+    has_points: bool = True,
+) -> None:
+    """Write transforms.json for `frames` (made by `frame`), of which those named in `test` are held out."""
+    paths = [entry["file_path"] for entry in frames]
+    held_out = [f"images/{name}.png" for name in test]
+    document: dict[str, Any] = {
+        "camera_model": "OPENCV",
+        "train_filenames": [path for path in paths if path not in set(held_out)],
+        "val_filenames": [],
+        "test_filenames": held_out,
+        "background": asdict(background),
+        "frames": frames,
+    }
+    if has_points:
+        document["ply_file_path"] = POINTS
+    if optics is not None:
+        document["optics"] = {**asdict(optics), "unit": "mm"}
+    write_json(root / TRANSFORMS, document)
+
+
+def write_points(path: Path, points: Points) -> None:
+    """Write a binary PLY with x, y, z, red, green, blue."""
+    from plyfile import PlyData, PlyElement
+
+    table = np.empty(
+        len(points.xyz),
+        dtype=[(axis, "f4") for axis in "xyz"] + [(color, "u1") for color in ("red", "green", "blue")],
+    )
+    for i, axis in enumerate("xyz"):
+        table[axis] = points.xyz[:, i]
+    for i, color in enumerate(("red", "green", "blue")):
+        table[color] = points.rgb[:, i]
+    PlyData([PlyElement.describe(table, "vertex")]).write(str(path))
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_points(path: Path) -> Points:
+    """Read a PLY point cloud. Raises InputError naming the file; colours default to gray."""
+    from plyfile import PlyData
+
+    try:
+        vertex = PlyData.read(str(path))["vertex"]
+        xyz = np.stack([vertex[axis] for axis in "xyz"], axis=1).astype(np.float32)
+        if {"red", "green", "blue"} <= {prop.name for prop in vertex.properties}:
+            rgb = np.stack([vertex[color] for color in ("red", "green", "blue")], axis=1).astype(np.uint8)
+        else:
+            rgb = np.full(xyz.shape, 128, dtype=np.uint8)
+    except Exception as error:  # plyfile raises many kinds
+        raise InputError(f"The point cloud {path} cannot be read as a PLY ({error}).") from None
+    if not np.isfinite(xyz).all():
+        raise InputError(f"The point cloud {path} has coordinates that are not finite.")
+    return Points(xyz, rgb)
+
+
+def read(root: Path) -> Capture:
+    """Read the capture in folder `root`, checking every file against its manifest where it has one.
+
+    Raises InputError in one sentence that names the file and frame: JSON missing or truncated, an image
+    missing, unreadable or of another size, a pose that is not rigid, no views, no test views, files that
+    do not match the manifest.
+    """
+    document = read_json(root / TRANSFORMS)
+    manifest = read_json(root / MANIFEST) if (root / MANIFEST).exists() else {}
+    if manifest and (damage := verify(root)):
+        shown = "; ".join(damage[:8]) + (f"; and {len(damage) - 8} more" if len(damage) > 8 else "")
+        raise InputError(f"The capture {root} is damaged: {shown}.")
+    frames = document.get("frames")
+    if not isinstance(frames, list) or not frames:
+        raise InputError(f"{root / TRANSFORMS} has no frames: a capture needs photographs.")
+    views = {}
+    for index, entry in enumerate(frames):
+        try:
+            view = _view(root, document, entry)
+        except InputError as error:
+            raise InputError(f"{root / TRANSFORMS}, frame {index}: {error}") from None
+        if view.name in views:
+            raise InputError(f"{root / TRANSFORMS} names the photograph {view.name} twice.")
+        views[view.name] = view
+    test_names = [_name(path) for path in document.get("test_filenames", [])]
+    if unknown := [name for name in test_names if name not in views]:
+        raise InputError(f"{root / TRANSFORMS} holds out {unknown[0]}, which is not among its frames.")
+    held_out = set(test_names)
+    train = tuple(view for name, view in views.items() if name not in held_out)
+    if not held_out:
+        raise InputError(f"{root / TRANSFORMS} has no test views (test_filenames): nothing could be scored.")
+    if not train:
+        raise InputError(f"{root / TRANSFORMS} has no training views: every frame is held out.")
+    points = document.get("ply_file_path")
+    return Capture(
+        name=root.resolve().name,
+        root=root,
+        content_hash=manifest.get("content_hash") or content_hash(file_hashes(root)),
+        train=train,
+        test=tuple(views[name] for name in test_names),
+        background=_background(root, document.get("background")),
+        points=read_points(root / points) if points else None,
+        optics=_optics(root, document.get("optics")),
+        manifest=manifest,
+    )
+
+
+def _name(file_path: object) -> str:
+    return Path(str(file_path)).stem
+
+
+def _number(entry: Mapping[str, Any], shared: Mapping[str, Any], key: str) -> float:
+    value = entry.get(key, shared.get(key))
+    if not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputError(f"{key} is {value!r}, not a number.")
+    return float(value)
+
+
+def _view(root: Path, shared: Mapping[str, Any], entry: Any) -> View:
+    if not isinstance(entry, dict) or not isinstance(entry.get("file_path"), str):
+        raise InputError("it names no file_path.")
+    try:
+        opengl_c2w = np.array(entry.get("transform_matrix"), dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("its transform_matrix is not a 4 x 4 matrix of numbers.") from None
+    if opengl_c2w.shape != (4, 4):
+        raise InputError("its transform_matrix is not 4 x 4.")
+    width, height = (int(_number(entry, shared, key)) for key in ("w", "h"))
+    fx, fy, cx, cy = (_number(entry, shared, key) for key in ("fl_x", "fl_y", "cx", "cy"))
+    camera = Camera(width, height, fx, fy, cx, cy, opengl_c2w @ OPENGL_FROM_OPENCV)
+    name, size = _name(entry["file_path"]), (width, height)
+    path = root / entry["file_path"]
+    check_size(read_png(path), path, size)
+    focus = _number(entry, {}, "focus_distance") if "focus_distance" in entry else None
+
+    def truth() -> Truth:
+        sharp = read_rgb(root / "sharp" / f"{name}.png", size)
+        mask_path = root / "mask" / f"{name}.png"
+        mask = read_png(mask_path) if mask_path.exists() else np.full(sharp.shape[:2], 255, np.uint8)
+        check_size(mask, mask_path, size)
+        depth, coc = (root / kind / f"{name}.exr" for kind in ("depth", "coc"))
+        return Truth(
+            sharp,
+            mask.astype(np.float32) / 255,
+            read_exr(depth) if depth.exists() else None,
+            read_exr(coc) if coc.exists() else None,
+        )
+
+    has_truth = (root / "sharp" / f"{name}.png").exists()
+    return View(name, camera, lambda: read_rgb(path, size), truth if has_truth else None, focus)
+
+
+def _background(root: Path, value: Any) -> Background:
+    if value is None:
+        return Background()
+    try:
+        colors = {key: tuple(float(c) for c in value[key]) for key in ("top", "bottom")}
+    except (TypeError, KeyError, ValueError):
+        raise InputError(f'{root / TRANSFORMS}: "background" needs "top" and "bottom", RGB each.') from None
+    if any(len(c) != 3 or not all(0 <= x <= 1 for x in c) for c in colors.values()):
+        raise InputError(f'{root / TRANSFORMS}: "background" must be linear-light RGB in 0..1.')
+    return Background(**colors)  # type: ignore[arg-type]
+
+
+def _optics(root: Path, value: Any) -> Optics | None:
+    if value is None:
+        return None
+    try:
+        optics = Optics(*(float(value[key]) for key in ("focal_length", "f_number", "pixel_pitch")))
+    except (TypeError, KeyError, ValueError):
+        raise InputError(
+            f'{root / TRANSFORMS}: "optics" needs focal_length, f_number and pixel_pitch in mm.'
+        ) from None
+    optics.lens(2 * optics.focal_length)  # raises InputError for values that no lens has
+    return optics
