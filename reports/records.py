@@ -1,8 +1,8 @@
 """The record of one job: what ran, on what, with what, and every number that came of it.
 
-One JSON file per (capture, method, seed). A failure is a record too. Leaderboards are pure functions of records,
-so a record holds everything that a table shows. The string under a field is its documentation and its description
-in `json_schema()`.
+One JSON file per (capture, method, seed). A failure is a record too. Leaderboards are pure functions of
+records, so a record holds everything that a table shows. The string under a field is its documentation, and
+its description in `json_schema()`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 Track = Literal["novel", "deblur", "kernel"]
-"""novel: sharp renders at held-out poses. deblur: sharp outputs at training poses. kernel: how the method models blur."""
+"""novel: sharp renders, held-out poses. deblur: sharp outputs, training poses. kernel: model of the blur."""
 
 Status = Literal["ok", "failed", "skipped"]
 
@@ -207,7 +207,7 @@ class Record(Part):
     """The command line that repeats this job."""
     seed: Annotated[int, Field(strict=True)]
     times: dict[str, Amount] | None = None
-    """Seconds by stage: `train_s` (device-synchronised, without evaluation, start-up and JIT), `total_s`, others."""
+    """Seconds by stage: `train_s` (device-synchronised; no evaluation, start-up or JIT), `total_s`, ..."""
     memory: Memory | None = None
     gaussians: Count | None = None
     """Gaussians of the fitted scene; None for a method without them."""
@@ -224,7 +224,7 @@ class Record(Part):
     files: dict[str, Sha256] = {}
     """SHA-256 of each file the job left, by path relative to the record."""
     status: Status
-    """ok: made and scored. failed: tried, `error` says what broke. skipped: cannot run here, and was not tried."""
+    """ok: made and scored. failed: tried, and something broke. skipped: cannot run here, was not tried."""
     error: Failure | None = None
     """Present exactly where status is not ok."""
 
@@ -296,9 +296,9 @@ def _first_sentence(error: ValidationError) -> str:
 def find(folder: Path) -> list[Record]:
     """Every record below a run's folder (`**/record.json`), in the order of their paths.
 
-    A folder without any `record.json` is taken as a flat collection of records (`*.json`). Hidden folders hold
-    jobs that are still being written and are passed over. Raises RecordError at the first bad record, or where
-    the folder is missing.
+    A folder without any `record.json` is taken as a flat collection of records (`*.json`). Hidden folders
+    (a name that begins with a dot) are passed over: a runner may keep there what is not finished. Raises
+    RecordError at the first bad record, or where the folder is missing.
     """
     folder = Path(folder)
     if not folder.is_dir():
