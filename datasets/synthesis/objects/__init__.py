@@ -1,0 +1,1 @@
+"""Procedural macro objects: numpy recipes (`seed`, `beetle`), and the studio that Blender renders them in."""
