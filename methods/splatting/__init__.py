@@ -1,0 +1,1 @@
+"""Gaussian splatting: the Gaussians, and three rasterizers behind one interface."""

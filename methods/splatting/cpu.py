@@ -1,0 +1,333 @@
+"""The "cpu" back end: our own differentiable rasterizer, compiled by numba.
+
+Project all Gaussians, sort the drawn ones by depth, list for every tile of 16 x 16 px the Gaussians that touch it,
+composite tile by tile; backwards likewise. Work is divided over `numba.get_num_threads()` threads by tiles and by
+Gaussians. Each (Gaussian, tile) pair has a gradient slot of its own and the slots are added in a fixed order, so
+images and gradients are bitwise the same for any number of threads and from run to run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from methods.splatting import cpu_binning, cpu_projection, cpu_tiles, jit
+from methods.splatting.gaussians import Gaussians
+from methods.splatting.reference import frustum_limits
+from methods.splatting.viewport import NEAR, Render, Viewport
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+# Parts per thread: enough that one slow part does not keep the others waiting.
+_PARTS = 4
+# A part below this much work (Gaussians, or slots) is not worth a thread.
+_SMALLEST_PART = 2048
+
+
+def rasterize(
+    gaussians: Gaussians,
+    viewport: Viewport,
+    sh_degree: int,
+    colors: Tensor | None,  # [N, 3]
+    background: Tensor | None,  # [3] or [H, W, 3]
+    extra_variance: Tensor | None,  # [N] or [N, 3] px^2
+    antialiased: bool,
+    near: float,
+    offsets: Tensor | None,  # [N, 2] px
+) -> Render:
+    """The "cpu" back end of `methods.splatting.rasterizer.render`, which explains the arguments."""
+    color, depth, alpha, means2d, radii = _Rasterize.apply(
+        gaussians.means,
+        gaussians.quats,
+        gaussians.log_scales,
+        gaussians.logit_opacities,
+        gaussians.sh if colors is None else colors[:, None],
+        background,
+        extra_variance,
+        offsets,
+        viewport,
+        sh_degree if colors is None else -1,
+        antialiased,
+        near,
+    )
+    return Render(color, depth, alpha, means2d, radii, backend="cpu", screen_offsets=offsets)
+
+
+class _Rasterize(torch.autograd.Function):
+    """From Gaussians to (color, depth, alpha, means2d, radii); the last two carry no gradient."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        means: Tensor,
+        quats: Tensor,
+        log_scales: Tensor,
+        logits: Tensor,
+        coefficients: Tensor,  # [N, K, 3]
+        background: Tensor | None,
+        extra: Tensor | None,
+        offsets: Tensor | None,
+        viewport: Viewport,
+        degree: int,
+        antialiased: bool,
+        near: float,
+    ) -> tuple[Tensor, ...]:
+        n, height, width = means.shape[0], viewport.height, viewport.width
+        inputs = (
+            _array(means),
+            _array(quats),
+            _array(log_scales),
+            _array(logits),
+            _array(coefficients),
+        )
+        extra_array = _array(extra).reshape(n, -1) if extra is not None else np.zeros((n, 0), np.float32)
+        offset_array = _array(offsets) if offsets is not None else np.zeros((0, 2), np.float32)
+        backdrop = (
+            _array(background).reshape(-1, 3) if background is not None else np.zeros((1, 3), np.float32)
+        )
+        w2c = _array(viewport.w2c)
+        camera = _camera_vector(viewport, near)
+
+        table = np.empty((n, cpu_projection.COLUMNS), np.float32)
+        radii = np.empty(n, np.int32)
+        _run(
+            cpu_projection.project_forward,
+            _parts(n),
+            (*inputs, degree, extra_array, offset_array, w2c, camera, antialiased, table, radii),
+        )
+
+        tiles_x, tiles_y = -(-width // cpu_binning.TILE), -(-height // cpu_binning.TILE)
+        order = np.empty(n, np.int64)
+        candidates = np.empty(n + 1, np.int64)
+        drawn = cpu_binning.depth_order(table, radii, order, candidates, width, height)
+        most = int(candidates[drawn])
+        entry_tile = np.empty(most, np.int32)
+        entry_mask = np.empty(most, np.int32)
+        entry_slot = np.empty(most, np.int32)
+        entry_end = np.empty(drawn, np.int64)
+        _run(
+            cpu_binning.find_entries,
+            _parts(drawn),
+            (order, candidates, table, width, height, tiles_x, entry_tile, entry_mask, entry_end),
+        )
+        depth_origin = np.float32(table[order[drawn // 2], cpu_projection.Z]) if drawn else np.float32(0.0)
+        tile_start = np.empty(tiles_x * tiles_y + 1, np.int64)
+        slots = np.empty((most, cpu_projection.COLUMNS), np.float32)
+        masks = np.empty(most, np.int32)
+        cpu_binning.fill_slots(
+            drawn,
+            order,
+            candidates,
+            entry_end,
+            entry_tile,
+            entry_mask,
+            table,
+            tiles_x,
+            depth_origin,
+            tile_start,
+            slots,
+            masks,
+            entry_slot,
+        )
+
+        color = torch.empty(height, width, 3)
+        depth = torch.empty(height, width)
+        alpha = torch.empty(height, width)
+        state = np.empty((tiles_x * tiles_y, cpu_tiles.PLANES, cpu_tiles.PIXELS), np.float32)
+        _run(
+            cpu_tiles.composite_forward,
+            _parts_of_tiles(tile_start),
+            (
+                tile_start,
+                slots,
+                masks,
+                backdrop,
+                depth_origin,
+                state,
+                color.numpy(),
+                depth.numpy(),
+                alpha.numpy(),
+            ),
+        )
+
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(means, quats, log_scales, logits, coefficients, background, extra, alpha)
+        ctx.geometry = (degree, antialiased, w2c, camera, table)
+        ctx.entries = (order, candidates, entry_end, entry_slot, drawn)
+        ctx.tiles = (tile_start, slots, masks, backdrop, state)
+        means2d = torch.from_numpy(np.where(radii[:, None] > 0, table[:, :2], np.float32(0.0)))
+        radii_tensor = torch.from_numpy(radii)
+        ctx.mark_non_differentiable(means2d, radii_tensor)
+        return color, depth, alpha, means2d, radii_tensor
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
+        d_color, d_depth, d_alpha = upstream[:3]
+        means, quats, log_scales, logits, coefficients, background, extra, alpha = ctx.saved_tensors
+        degree, antialiased, w2c, camera, table = ctx.geometry
+        order, candidates, entry_end, entry_slot, drawn = ctx.entries
+        tile_start, slots, masks, backdrop, state = ctx.tiles
+        n = means.shape[0]
+        none = np.zeros((0, 0), np.float32)
+        d_color_array = _array(d_color) if d_color is not None else np.zeros((*alpha.shape, 3), np.float32)
+
+        slot_gradients = np.empty((int(tile_start[-1]), cpu_projection.GRADIENTS), np.float32)
+        _run(
+            cpu_tiles.composite_backward,
+            _parts_of_tiles(tile_start),
+            (
+                tile_start,
+                slots,
+                masks,
+                backdrop,
+                state,
+                d_color_array,
+                _array(d_depth) if d_depth is not None else none,
+                _array(d_alpha) if d_alpha is not None else none,
+                slot_gradients,
+            ),
+        )
+
+        d_means, d_quats, d_log_scales = torch.zeros(n, 3), torch.zeros(n, 4), torch.zeros(n, 3)
+        d_logits = torch.zeros(n)
+        needs = ctx.needs_input_grad
+        d_coefficients = torch.zeros(coefficients.shape if needs[4] else (0, 0, 3))
+        d_extra = torch.zeros(n, extra.numel() // max(n, 1) if needs[6] else 0)
+        d_offsets = torch.zeros(n if needs[7] else 0, 2)
+        extra_array = _array(extra).reshape(n, -1) if extra is not None else np.zeros((n, 0), np.float32)
+        _run(
+            cpu_projection.project_backward,
+            _parts(drawn),
+            (
+                order,
+                candidates,
+                entry_end,
+                entry_slot,
+                slot_gradients,
+                _array(means),
+                _array(quats),
+                _array(log_scales),
+                _array(logits),
+                _array(coefficients),
+                degree,
+                extra_array,
+                w2c,
+                camera,
+                antialiased,
+                table,
+                d_means.numpy(),
+                d_quats.numpy(),
+                d_log_scales.numpy(),
+                d_logits.numpy(),
+                d_coefficients.numpy(),
+                d_extra.numpy(),
+                d_offsets.numpy(),
+            ),
+        )
+        d_background = None
+        if needs[5] and d_color is not None:
+            d_background = d_color * (1.0 - alpha)[..., None]
+            if background.ndim == 1:
+                d_background = d_background.sum((0, 1))
+        return (
+            d_means,
+            d_quats,
+            d_log_scales,
+            d_logits,
+            d_coefficients if needs[4] else None,
+            d_background,
+            d_extra.reshape(extra.shape) if needs[6] else None,
+            d_offsets if needs[7] else None,
+            None,
+            None,
+            None,
+            None,
+        )
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """The tensor's memory as a C-contiguous NumPy array (a copy only if it is not contiguous)."""
+    array: np.ndarray = tensor.detach().contiguous().numpy()
+    return array
+
+
+def _camera_vector(viewport: Viewport, near: float) -> np.ndarray:
+    """The camera as the kernels read it, see `cpu_projection.FX` and following."""
+    u_min, u_max = frustum_limits(viewport.width, viewport.fx, viewport.cx)
+    v_min, v_max = frustum_limits(viewport.height, viewport.fy, viewport.cy)
+    center = viewport.camera_center().tolist()
+    values = [viewport.fx, viewport.fy, viewport.cx, viewport.cy, near, u_min, u_max, v_min, v_max]
+    return np.array([*values, viewport.width, viewport.height, *center], np.float32)
+
+
+def _parts(count: int) -> np.ndarray:
+    """Boundaries of the parts into which `count` equal pieces of work are divided."""
+    threads = numba.get_num_threads()
+    if threads == 1:
+        return np.array([0, count])
+    parts = max(1, min(threads * _PARTS, count // _SMALLEST_PART))
+    return np.arange(parts + 1) * count // parts
+
+
+def _parts_of_tiles(tile_start: np.ndarray) -> np.ndarray:
+    """Boundaries of runs of tiles that hold about equal numbers of slots."""
+    tiles = len(tile_start) - 1
+    threads = numba.get_num_threads()
+    # A tile costs something even when it is empty.
+    work = tile_start + np.arange(tiles + 1) * 32
+    parts = max(1, min(threads * _PARTS, int(work[-1]) // _SMALLEST_PART))
+    if threads == 1 or parts == 1:
+        return np.array([0, tiles])
+    inner = np.searchsorted(work, np.arange(1, parts) * work[-1] // parts)
+    return np.concatenate([[0], inner, [tiles]])
+
+
+def _run(function: Callable[..., Any], bounds: np.ndarray, arguments: Sequence[Any]) -> None:
+    """Call the kernel on each part, on as many threads as numba is set to use."""
+    if len(bounds) == 2:
+        function(int(bounds[0]), int(bounds[1]), *arguments)
+        return
+    threads = numba.get_num_threads()
+    pool = _pools.get(threads)
+    if pool is None:
+        pool = _pools.setdefault(threads, ThreadPoolExecutor(threads, thread_name_prefix="rasterizer"))
+    futures = [
+        pool.submit(function, int(begin), int(end), *arguments)
+        for begin, end in zip(bounds[:-1], bounds[1:], strict=True)
+        if end > begin
+    ]
+    for future in futures:
+        future.result()
+
+
+def warmup(progress: Callable[[str], None] | None = None) -> None:
+    """Compile every kernel, or load it from the disk cache.
+
+    progress: receives one line when there is something to compile (some ten seconds); None prints it to stderr.
+    """
+    finished = jit.cache_folder() / "complete"
+    if not finished.exists():
+        line = f"Compiling the CPU rasterizer for this machine, once (kept in {jit.cache_folder()}) ..."
+        if progress is None:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            progress(line)
+    leaves = {
+        "means": torch.tensor([[0.0, 0.0, 2.0], [0.1, 0.0, 3.0]]),
+        "quats": torch.tensor([[1.0, 0.0, 0.0, 0.0]] * 2),
+        "log_scales": torch.full((2, 3), -2.0),
+        "logit_opacities": torch.zeros(2),
+        "sh": torch.zeros(2, 4, 3),
+    }
+    gaussians = Gaussians(**{name: leaf.requires_grad_() for name, leaf in leaves.items()})
+    viewport = Viewport(20, 20, 20.0, 20.0, 10.0, 10.0, torch.eye(4))
+    render = rasterize(gaussians, viewport, 1, None, None, None, False, NEAR, None)
+    (render.color.sum() + render.depth.sum()).backward()
+    finished.parent.mkdir(parents=True, exist_ok=True)
+    finished.touch()
