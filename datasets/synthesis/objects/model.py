@@ -105,9 +105,9 @@ def bounding_sphere_centre(points: Floats, directions: int = 200, steps: int = 2
     """
     index = np.arange(directions) + 0.5
     polar, azimuth = np.arccos(1 - 2 * index / directions), np.pi * (1 + 5**0.5) * index
-    rays = np.stack(
-        [np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], axis=0
-    ).astype(np.float32)
+    rays = np.stack([np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], axis=0).astype(
+        np.float32
+    )
     extreme = points[np.unique([int((points @ ray).argmax()) for ray in rays.T])].astype(np.float64)
     centre = extreme.mean(axis=0)
     for step in range(1, steps + 1):

@@ -94,9 +94,7 @@ def worley(points: Floats, features: Floats) -> Cells:
     return Cells(f1, f2, (f2**2 - f1**2) / (2 * apart.astype(np.float32)), index[:, 0])
 
 
-def _octaves(
-    points: Floats, octaves: int, seed: int, gain: float, shape: Callable[[Floats], Floats]
-) -> Floats:
+def _octaves(points: Floats, octaves: int, seed: int, gain: float, shape: Callable[[Floats], Floats]) -> Floats:
     total = np.zeros(len(points), dtype=np.float32)
     for octave in range(octaves):
         total += np.float32(gain**octave) * shape(gradient_noise(points, seed + 101 * octave))

@@ -32,7 +32,7 @@ def build(seed: int) -> Model:
 
     # The walls wander a little: the cells are looked up at points shaken by slow noise.
     shake = np.stack([fbm(body * 3.0, 2, noise_seed + k) for k in (1, 2, 3)], axis=1)
-    cells = worley(body + 0.10 * shake, _cell_centres(rng, body))
+    cells = worley(body + 0.14 * shake, _cell_centres(rng, body))
     grains = worley(body, scattered(body, faces, _GRAINS, rng)[0])
     relief, wall, crest, grain = _relief(body, cells, grains, noise_seed)
     vertices = displaced(body, faces, relief)
@@ -55,10 +55,10 @@ def _body(sphere: Floats, rng: np.random.Generator, noise_seed: int) -> Floats:
 
 
 def _cell_centres(rng: np.random.Generator, body: Floats) -> Floats:
-    """Centres [_CELLS, 3] mm of cells of like size: random ones, moved to the middle of their cells (Lloyd)."""
+    """Centres [_CELLS, 3] mm of cells of like size: random, then moved to the middle of their cells (Lloyd)."""
     sample = body[rng.choice(len(body), 24_000, replace=False)]
     centres = sample[:_CELLS]
-    for _ in range(4):
+    for _ in range(3):
         nearest = worley(sample, centres).nearest
         count = np.maximum(np.bincount(nearest, minlength=len(centres)), 1)
         centres = np.stack(
@@ -68,20 +68,21 @@ def _cell_centres(rng: np.random.Generator, body: Floats) -> Floats:
     return centres.astype(np.float32)
 
 
-def _relief(
-    body: Floats, cells: Cells, grains: Cells, noise_seed: int
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _relief(body: Floats, cells: Cells, grains: Cells, noise_seed: int) -> tuple[Floats, Floats, Floats, Floats]:
     """Height [V] mm above the body, and where walls, their crests and grains are ([V] in 0..1 each)."""
-    thickness = 0.055 + 0.02 * fbm(body * 4, 2, noise_seed + 5)
+    thickness = 0.046 + 0.03 * fbm(body * 4, 2, noise_seed + 5)
     wall = smoothstep(1, 0, cells.border / (2.2 * thickness))
     crest = smoothstep(1, 0, cells.border / (0.75 * thickness))
-    grain = smoothstep(0.028, 0.004, grains.f1)
+    grain = smoothstep(0.026, 0.006, grains.f1) * (0.35 + 0.65 * hash_unit(grains.nearest, noise_seed + 3))
     ragged = ridged(body * 7, 3, noise_seed + 7)
-    sag = -0.06 * smoothstep(0.0, 0.30, cells.border)
+    sag = -0.07 * smoothstep(0.0, 0.30, cells.border)
+    # The sides of the walls are pleated from the crest down to the floor.
+    pleats = fbm(np.stack([cells.f1, cells.f2, cells.border], axis=1) * [22, 22, 2], 2, noise_seed + 9)
     height = (
-        (0.13 + 0.05 * (ragged - 0.5)) * wall**1.5
+        (0.13 + 0.08 * (ragged - 0.7)) * wall**1.4
         + sag
-        + 0.016 * grain * (1 - 0.6 * wall)
+        + 0.022 * pleats * wall * (1 - crest)
+        + 0.020 * grain * (1 - 0.6 * wall)
         + 0.012 * fbm(body * 14, 3, noise_seed + 11)
     )
     return height, wall, crest, grain
@@ -91,15 +92,15 @@ def _albedo(
     body: Floats, cells: Cells, grains: Cells, wall: Floats, crest: Floats, grain: Floats, noise_seed: int
 ) -> Floats:
     """Linear albedo [V, 3]: dark floors, straw-coloured walls, pale crests and grains, stains over all."""
-    stain = smoothstep(-0.25, 0.35, fbm(body * 1.3, 4, noise_seed + 13))
-    speckle = smoothstep(-0.35, 0.35, fbm(body * 9, 4, noise_seed + 17, gain=0.75))
+    stain = smoothstep(-0.2, 0.25, fbm(body * 1.3, 4, noise_seed + 13))
+    speckle = smoothstep(-0.16, 0.16, fbm(body * 9, 4, noise_seed + 17, gain=0.75))
     per_cell = hash_unit(cells.nearest, noise_seed)
     per_grain = hash_unit(grains.nearest, noise_seed + 1)
     floor = _mix(_FLOOR_DARK, _FLOOR, 0.55 * speckle + 0.45 * per_cell)
-    colour = _mix(floor, _GRAIN, 0.75 * grain * per_grain)
-    colour = _mix(colour, _WALL, 0.85 * wall)
+    colour = _mix(floor, _GRAIN, 0.9 * grain * per_grain)
+    colour = _mix(colour, _WALL * [1.0, 0.9, 0.8], (0.45 + 0.4 * speckle) * wall)
     colour = _mix(colour, _CREST, crest * (0.35 + 0.65 * speckle))
-    colour = colour * (0.62 + 0.38 * stain + 0.45 * (speckle - 0.5))[:, None]
+    colour = colour * (0.55 + 0.40 * stain + 0.60 * (speckle - 0.4))[:, None]
     return np.clip(colour, 0.012, 0.95).astype(np.float32)
 
 

@@ -17,8 +17,8 @@ OBJECT_INDEX = 1  # pass index of everything that belongs to the object; 0 is ba
 # from -y (Blender's front), the key stands at the upper left. The softboxes are large and the sky is bright,
 # so that no side of the object is black from any camera of a full turn.
 _SOFTBOXES = (
-    ("key", (-0.75, -0.55, 0.95), 2.6, 6.0, 6.0, (1.0, 0.96, 0.90)),
-    ("fill", (0.95, -0.45, 0.35), 3.0, 7.0, 1.6, (0.88, 0.94, 1.0)),
+    ("key", (-0.75, -0.55, 0.95), 2.6, 6.0, 5.2, (1.0, 0.96, 0.90)),
+    ("fill", (0.95, -0.45, 0.35), 3.0, 7.0, 2.0, (0.88, 0.94, 1.0)),
     ("rim", (0.35, 1.0, 0.60), 2.2, 6.0, 4.0, (0.95, 0.98, 1.0)),
 )
 _ZENITH, _HORIZON, _NADIR = (0.62, 0.66, 0.72), (0.42, 0.43, 0.45), (0.20, 0.19, 0.18)

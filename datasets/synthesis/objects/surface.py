@@ -56,10 +56,8 @@ def icosphere(frequency: int) -> tuple[Floats, Ints]:
 
 
 def grid_faces(rows: int, columns: int, closed: bool) -> Ints:
-    """Faces [F, 3] of a grid of rows x columns vertices, row by row; closed joins its last column to its first."""
-    row, column = np.meshgrid(
-        np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij"
-    )
+    """Faces [F, 3] of rows x columns vertices, row by row; closed joins the last column to the first."""
+    row, column = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij")
     a = (row * columns + column).ravel()
     b = (row * columns + (column + 1) % columns).ravel()
     quads = np.stack([a, b, b + columns, a, b + columns, a + columns], axis=1)
@@ -140,9 +138,7 @@ def tube(path: Floats, radius: Floats, sides: int, up: ArrayLike = (0, 0, 1)) ->
     )
 
 
-def loft(
-    x: Floats, half_width: Floats, top: Floats, bottom: Floats, sides: int, power: float = 2.0
-) -> Surface:
+def loft(x: Floats, half_width: Floats, top: Floats, bottom: Floats, sides: int, power: float = 2.0) -> Surface:
     """A body along x, its sections superellipses of half width [P] mm between heights top and bottom [P] mm.
 
     power: 2 is an ellipse, more is boxier. around is 0 at the top and grows towards +y.
@@ -189,9 +185,7 @@ def joined(pieces: Sequence[tuple[Floats, Ints, Floats]]) -> tuple[Floats, Ints,
     starts = np.cumsum([0] + [len(vertices) for vertices, _, _ in pieces[:-1]])
     return (
         np.concatenate([vertices for vertices, _, _ in pieces]),
-        np.concatenate([faces + start for (_, faces, _), start in zip(pieces, starts, strict=True)]).astype(
-            np.int32
-        ),
+        np.concatenate([faces + start for (_, faces, _), start in zip(pieces, starts, strict=True)]).astype(np.int32),
         np.concatenate([albedo for _, _, albedo in pieces]),
     )
 
