@@ -1,0 +1,1 @@
+"""The contest: command line, plan, runner, evaluation, provenance, performance."""

@@ -29,7 +29,7 @@ class Background:
     def image(self, height: int, width: int) -> np.ndarray:
         """[height, width, 3] float32, linear light."""
         t = (np.arange(height, dtype=np.float32)[:, None, None] + 0.5) / height
-        rows = (1 - t) * np.float32(self.top) + t * np.float32(self.bottom)
+        rows = (1 - t) * np.array(self.top, np.float32) + t * np.array(self.bottom, np.float32)
         return np.broadcast_to(rows, (height, width, 3)).astype(np.float32)
 
     @property

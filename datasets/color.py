@@ -12,9 +12,7 @@ def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
 def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     """Encode linear light (any shape; clipped to 0..1, as a sensor saturates) to sRGB (0..1)."""
     linear = np.clip(linear, 0.0, 1.0)
-    return np.where(
-        linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    )
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -1,11 +1,11 @@
 """A capture on disk: nerfstudio's transforms.json with our additions beside it.
 
-    transforms.json   cameras (OpenGL camera-to-world), split, per-frame "focus_distance", "optics", "background"
-    images/NAME.png   photographs, 8-bit sRGB
-    sharp/ mask/      ground-truth twins, 8-bit;   depth/ coc/   float EXR, mm and px
-    linear/NAME.exr   optional half floats in linear light: R, G, B defocused
-    points.ply        initial points
-    manifest.json     recipe, difficulty, and the SHA-256 of every other file
+transforms.json   cameras (OpenGL camera-to-world), split, per-frame "focus_distance", "optics", "background"
+images/NAME.png   photographs, 8-bit sRGB
+sharp/ mask/      ground-truth twins, 8-bit;   depth/ coc/   float EXR, mm and px
+linear/NAME.exr   optional half floats in linear light: R, G, B defocused
+points.ply        initial points
+manifest.json     recipe, difficulty, and the SHA-256 of every other file
 """
 
 import hashlib
@@ -282,8 +282,6 @@ def _optics(root: Path, value: Any) -> Optics | None:
     try:
         optics = Optics(*(float(value[key]) for key in ("focal_length", "f_number", "pixel_pitch")))
     except (TypeError, KeyError, ValueError):
-        raise InputError(
-            f'{root / TRANSFORMS}: "optics" needs focal_length, f_number and pixel_pitch in mm.'
-        ) from None
+        raise InputError(f'{root / TRANSFORMS}: "optics" needs focal_length, f_number and pixel_pitch in mm.') from None
     optics.lens(2 * optics.focal_length)  # raises InputError for values that no lens has
     return optics

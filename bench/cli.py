@@ -1,0 +1,71 @@
+"""The entry point. What must answer at once (the overview, `bench list`) imports nothing heavy."""
+
+import sys
+from collections.abc import Callable
+
+VERBS = {
+    "run": "let contestants compete on captures, score what they leave, write the leaderboard",
+    "synth": "render a macro capture in Blender, with exact defocus and exact ground truth",
+    "eval": "score a folder of images from anybody's program against a capture",
+    "report": "write the leaderboard of a finished or unfinished run again",
+    "list": "list methods, captures, metrics, presets or objects",
+    "doctor": "what this machine can do, and how to get what is missing",
+    "perf": "measure speed and memory side by side",
+}
+
+
+def overview() -> str:
+    """What `bench --help` prints."""
+    verbs = "\n".join(f"  {name:<8} {summary}" for name, summary in VERBS.items())
+    return (
+        "Usage: bench VERB [...]     bench VERB --help tells more\n\n"
+        "From a few dozen defocused macro photographs: who gives back the sharp object?\n\n"
+        f"{verbs}\n\n"
+        "Start with: bench run --methods all\n"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; the exit code. Errors of the user end in one sentence and code 2."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("--help", "-h", "help"):
+        print(overview(), end="")
+        return 0
+    if argv[0] == "list":
+        from bench.listing import main as run_list
+
+        return _guarded(run_list, argv[1:])
+    from bench.commands import main as run_command
+
+    return _guarded(run_command, argv)
+
+
+def _guarded(command: Callable[[list[str]], int], argv: list[str]) -> int:
+    from datasets.errors import InputError
+
+    try:
+        return command(argv)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        import errno
+
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"Error: {error.strerror}{where}; what was finished is kept, and the same command goes on.",
+            file=sys.stderr,
+        )
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

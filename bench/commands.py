@@ -1,0 +1,242 @@
+"""The verbs of the command line (Typer). Heavy imports happen inside them."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench.cli import VERBS
+from datasets.errors import InputError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Json = Annotated[bool, typer.Option("--json", help="print the table as JSON")]
+LpipsWeights = Annotated[
+    Path | None, typer.Option(help="npz of AlexNet's backbone, where torchvision cannot download it")
+]
+
+
+def main(argv: list[str]) -> int:
+    """Parse `argv` and run its verb; the exit code."""
+    from bench.lpips_backbone import LpipsUnavailable, LpipsWeightsError
+    from reports.records import RecordError
+
+    try:
+        code = app(argv, prog_name="bench", standalone_mode=False)
+    except typer.Exit as end:
+        return end.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.TyperException as error:
+        raise InputError(error.format_message()) from error
+    except (RecordError, LpipsUnavailable, LpipsWeightsError) as error:
+        raise InputError(str(error)) from error
+    return int(code or 0)
+
+
+@app.command(help=VERBS["run"])
+def run(
+    captures: Annotated[list[str] | None, typer.Argument(help="folders or names; none means demo")] = None,
+    methods: Annotated[str, typer.Option(help="all, or names (and Python files) with commas between")] = "all",
+    preset: Annotated[str, typer.Option(help="auto, smoke, quick or paper")] = "auto",
+    seeds: Annotated[str, typer.Option(help="whole numbers with commas between")] = "0",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    jobs: Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the run  [default: runs/CAPTURES-PRESET]")] = None,
+    lpips_weights: LpipsWeights = None,
+    as_json: Json = False,
+) -> int:
+    """Let contestants compete; exit code 1 if a job failed."""
+    from bench import environment, runner
+    from bench.board import Board
+    from bench.plan import plan
+    from datasets.captures import open_capture
+    from methods import contestants
+    from reports import leaderboard, records
+
+    console = Console(stderr=True)
+    kind = _device(device)
+    chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
+    entries = [(name, contestants.find(name)) for name in _methods(methods)]
+    opened = [(argument, open_capture(argument)) for argument in captures or ["demo"]]
+    wanted = plan(opened, entries, _seeds(seeds), chosen, kind, environment.source_hash())
+    names = [capture.name for _, capture in opened]
+    folder = out or Path("runs") / f"{'+'.join(names)}-{chosen}"
+    runner.lpips_available(lpips_weights)  # a bad file is named before anything runs
+    workers = jobs or (1 if kind == "cuda" else environment.threads())
+    console.print(
+        f"{len(wanted)} jobs into {folder}: {', '.join(names)}; preset {chosen}, device {kind}, {workers} at a time",
+        highlight=False,
+    )
+    with runner.lock(folder), Board(console) as show:
+        board = runner.run(wanted, {c.name: c for _, c in opened}, folder, workers, lpips_weights, show)
+        found = records.find(folder)
+        leaderboard.write(folder, found)
+    _print_leaderboard(found, folder, as_json)
+    return 1 if any(progress.state == "failed" for progress in board) else 0
+
+
+@app.command(help=VERBS["synth"])
+def synth(
+    recipe: Annotated[str, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")],
+    preset: Annotated[str | None, typer.Option(help="demo, small, paper, or a YAML file  [default: demo]")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the capture  [default: captures/OBJECT-PRESET]")] = None,
+    as_json: Json = False,
+) -> int:
+    """Render a capture, or go on with one that was interrupted."""
+    from bench.synth import render
+
+    return render(recipe, preset, out, as_json)
+
+
+@app.command("eval", help=VERBS["eval"])
+def evaluate(
+    capture: Annotated[str, typer.Argument(help="folder or name of the capture")],
+    folder: Annotated[Path, typer.Argument(help="holds novel/VIEW.png and/or deblur/VIEW.png")],
+    lpips_weights: LpipsWeights = None,
+    as_json: Json = False,
+) -> int:
+    """Print the mean of every metric over the views."""
+    from bench import evaluate as scoring
+    from bench.listing import show
+    from bench.metrics import Lpips, LpipsUnavailable
+    from datasets.captures import open_capture
+
+    opened = open_capture(capture)
+    tracks = scoring.tracks_in(opened, folder)
+    lpips, reason = None, None
+    try:
+        lpips = Lpips(lpips_weights)
+    except LpipsUnavailable as error:
+        if lpips_weights:
+            raise
+        reason = str(error)
+    scores = scoring.score(opened, folder, tracks, lpips, reason)
+    metrics = list(dict.fromkeys(value.metric for value in scores.values))
+    rows: list[dict[str, Any]] = []
+    for track in tracks:
+        means = {metric: scores.mean(track, metric) for metric in metrics}
+        rows.append({"track": track, "views": len(scoring.views_of(opened, track)), **means})
+    if as_json:
+        values = [vars(value) for value in scores.values]
+        print(json.dumps({"tracks": rows, "values": values, "unavailable": scores.unavailable}, indent=1))
+        return 0
+    shown = [{key: f"{value:.4f}" if isinstance(value, float) else value for key, value in row.items()} for row in rows]
+    show(shown, *shown[0])
+    for what, why in scores.unavailable.items():
+        print(f"no {what}: {why}")
+    return 0
+
+
+@app.command(help=VERBS["report"])
+def report(
+    folder: Annotated[Path, typer.Argument(help="folder of a run, or of records")],
+    out: Annotated[Path | None, typer.Option(help="where to write  [default: that folder]")] = None,
+    as_json: Json = False,
+) -> int:
+    """Write leaderboard.md, leaderboard.csv and results.csv from the records alone."""
+    from reports import leaderboard, records
+
+    found = records.find(folder)
+    if not found:
+        raise InputError(f"The folder {folder} holds no record of a job.")
+    (out or folder).mkdir(parents=True, exist_ok=True)
+    leaderboard.write(out or folder, found)
+    _print_leaderboard(found, out or folder, as_json)
+    return 0
+
+
+@app.command(help=VERBS["doctor"])
+def doctor(lpips_weights: LpipsWeights = None, as_json: Json = False) -> int:
+    """Look at everything that the verbs may need."""
+    from bench.doctor import examine
+
+    findings = examine(lpips_weights)
+    if as_json:
+        print(json.dumps([finding._asdict() for finding in findings], indent=1))
+        return 0
+    for finding in findings:
+        print(f"{'yes' if finding.ok else 'no ':<4} {finding.name:<16} {finding.detail}")
+        if finding.fix:
+            print(f"{'':<21} -> {finding.fix}")
+    return 0
+
+
+@app.command(help=VERBS["perf"])
+def perf(
+    what: Annotated[str, typer.Argument(help="rasterizer, train, or all")] = "all",
+    out: Annotated[Path | None, typer.Option(help="write the JSON here as well")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="the fastest of so many counts")] = 10,
+    as_json: Json = False,
+) -> int:
+    """Measure, print a table, and write JSON."""
+    from bench.listing import show
+    from bench.perf import BENCHMARKS
+    from methods.registry import suggestion
+
+    if what != "all" and what not in BENCHMARKS:
+        raise InputError(f"There is no benchmark {what}; {suggestion(what, [*BENCHMARKS, 'all'])}")
+    results = {}
+    for name in BENCHMARKS if what == "all" else [what]:
+        module = import_module(BENCHMARKS[name])
+        results[name] = module.measure(repeats=repeats)
+        if not as_json:
+            rows = module.table(results[name])
+            show(rows, *rows[0])
+            print()
+    text = json.dumps(results, indent=1)
+    if as_json:
+        print(text)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n")
+    return 0
+
+
+def _device(name: str) -> Any:
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"There is no device {name}; known: auto, cpu, cuda.")
+    if name == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if name == "cuda":
+        raise InputError("There is no CUDA device here; --device cpu runs at small sizes (bench doctor tells more).")
+    return "cpu"
+
+
+def _methods(text: str) -> list[str]:
+    from methods.contestants import registry
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise InputError("--methods names no method; give all, or names with commas between.")
+    return [name for given in names for name in (registry().names() if given == "all" else [given])]
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        seeds = [int(seed) for seed in text.split(",")]
+    except ValueError:
+        raise InputError(f"--seeds {text} is not a list of whole numbers such as 0,1,2.") from None
+    if any(seed < 0 for seed in seeds):
+        raise InputError(f"--seeds {text} has a negative seed.")
+    return seeds
+
+
+def _print_leaderboard(found: list[Any], folder: Path, as_json: bool) -> None:
+    from bench.leaderboard_table import table
+    from reports import leaderboard
+
+    rows = leaderboard.rows(found)
+    if as_json:
+        print(json.dumps([row.cells() for row in rows], indent=1))
+        return
+    Console().print(table(rows))
+    print(f"Leaderboard: {folder / 'leaderboard.md'}", file=sys.stderr)

@@ -1,0 +1,115 @@
+"""The plan of a run: captures x methods x seeds as independent jobs, each with an identity.
+
+A pure function of what was asked for. The identity is a hash over everything that the numbers depend on:
+capture, method and version, resolved configuration, seed, kind of device, source.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from datasets.capture import Capture
+from datasets.errors import InputError
+from methods import configuration
+from methods.contestant import Entry
+
+Device = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One contestant on one capture with one seed.
+
+    capture_argument and method_argument: as on the command line, so that another process finds them again.
+    parts: what `id` is the hash of. skip: why this job cannot run here, None if it can.
+    """
+
+    capture_name: str
+    capture_argument: str
+    method_argument: str
+    entry: Entry
+    seed: int
+    preset: str
+    device: Device
+    configs: dict[str, dict[str, Any]]
+    parts: dict[str, Any]
+    skip: str | None = None
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, relative to the run."""
+        return Path("jobs", self.capture_name, self.entry.name, f"seed{self.seed}")
+
+    @property
+    def command(self) -> list[str]:
+        """The command line that repeats this job alone."""
+        return [
+            *("bench", "run", self.capture_argument, "--methods", self.method_argument),
+            *("--preset", self.preset, "--seeds", str(self.seed), "--device", self.device),
+        ]
+
+
+def plan(
+    captures: Sequence[tuple[str, Capture]],
+    methods: Sequence[tuple[str, Entry]],
+    seeds: Sequence[int],
+    preset: str,
+    device: Device,
+    source_hash: str,
+) -> list[Job]:
+    """All jobs of a run, captures outermost; `captures` and `methods` come with their command-line argument.
+
+    Raises InputError for an unknown preset, for two captures or methods of one name, or for a repeated seed.
+    """
+    for kind, names in (
+        ("captures", [capture.name for _, capture in captures]),
+        ("methods", [entry.name for _, entry in methods]),
+        ("seeds", [str(seed) for seed in seeds]),
+    ):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"Two of the {kind} are called {twice[0]}; their results could not be told apart.")
+    jobs = []
+    for capture_argument, capture in captures:
+        for method_argument, entry in methods:
+            configs = configuration.resolve(entry.configs, preset)
+            for seed in seeds:
+                parts = {
+                    "capture": capture.content_hash,
+                    "method": entry.name,
+                    "version": entry.version,
+                    "config": configs,
+                    "seed": seed,
+                    "device": device,
+                    "source": source_hash,
+                }
+                if method_argument != entry.name:
+                    file = Path(method_argument.removesuffix("+3dgs"))
+                    parts["file"] = hashlib.sha256(file.read_bytes()).hexdigest()
+                jobs.append(
+                    Job(
+                        capture.name,
+                        capture_argument,
+                        method_argument,
+                        entry,
+                        seed,
+                        preset,
+                        device,
+                        configs,
+                        parts,
+                        _reason_to_skip(capture, entry),
+                    )
+                )
+    return jobs
+
+
+def _reason_to_skip(capture: Capture, entry: Entry) -> str | None:
+    if entry.oracle and not capture.has_truth:
+        return "it trains on sharp twins, and the capture has none"
+    return None

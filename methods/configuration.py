@@ -1,0 +1,52 @@
+"""Frozen configurations: one YAML file per family and preset, the same for every capture."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from datasets.errors import InputError
+from methods.registry import suggestion
+
+ROOT = Path(__file__).parent / "configs"
+PRESETS = {
+    "smoke": "seconds: proves that everything runs; its numbers mean nothing",
+    "quick": "a minute on one CPU thread; the default without CUDA",
+    "paper": "30,000 steps as in the papers; the default with CUDA",
+}
+
+T = TypeVar("T")
+
+
+def read(family: str, preset: str) -> dict[str, Any]:
+    """The configuration of `family` for `preset`. Raises InputError for an unknown preset."""
+    import yaml
+
+    if preset not in PRESETS:
+        raise InputError(f"There is no preset {preset}; {suggestion(preset, PRESETS)}")
+    path = ROOT / family / f"{preset}.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return dict(document or {})
+
+
+def resolve(families: tuple[str, ...], preset: str) -> dict[str, dict[str, Any]]:
+    """Configurations of all `families` of a contestant for `preset`."""
+    return {family: read(family, preset) for family in families}
+
+
+def digest(configs: Mapping[str, Mapping[str, Any]]) -> str:
+    """SHA-256 of resolved configurations, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(configs, sort_keys=True).encode()).hexdigest()
+
+
+def build(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A frozen dataclass `kind` from `values`. Raises InputError for a key that it does not have."""
+    assert is_dataclass(kind)
+    known = [f.name for f in fields(kind)]
+    for key in values:
+        if key not in known:
+            raise InputError(f"{kind.__name__} has no setting {key}; {suggestion(key, known)}")
+    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    return kind(**settings)

@@ -1,0 +1,105 @@
+"""What a contestant is: how it is declared, what it is given, and what it gives back.
+
+This module imports neither torch nor numpy at run time, so that listing contestants stays instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from datasets.cameras import Camera
+    from datasets.capture import Photographs
+
+Output = Literal["novel", "deblur"]
+
+
+class Entry(NamedTuple):
+    """How a contestant is declared.
+
+    name: as on the command line and in tables. title: one line.
+    target: "module:function", a `Fit`; imported only when the contestant runs.
+    first: target of the 2D restorer whose output `target` works on; it is handed to `target` as first argument.
+    outputs: tracks that it has an output for: "novel" (sharp renders at new poses, so `Fitted.render`),
+        "deblur" (sharp versions of the training photographs, so `Fitted.restored`).
+    status: "faithful" (as its paper says), "adapted" (differences are in its docstring), "ours" or "control".
+    oracle: is trained on the sharp twins; a ceiling, no competitor.
+    uses_optics: is given the known lens data; its row says so.
+    configs: families of configuration files under methods/configs/, each read for the chosen preset.
+    published: the source's own numbers, as {"data": ..., "psnr": ...}; other data than ours.
+    """
+
+    name: str
+    title: str
+    target: str
+    outputs: tuple[Output, ...]
+    configs: tuple[str, ...]
+    citation: str
+    licence: str
+    trained_on: str
+    status: Literal["faithful", "adapted", "ours", "control"]
+    version: str
+    first: str | None = None
+    oracle: bool = False
+    uses_optics: bool = False
+    published: Mapping[str, Any] | None = None
+
+
+class Setting(NamedTuple):
+    """The circumstances of one fit.
+
+    configs: parsed configuration by family, for the chosen preset.
+    progress: call it with (done, total, what is being done) as often as you like.
+    """
+
+    seed: int
+    device: Literal["cpu", "cuda"]
+    configs: Mapping[str, Mapping[str, Any]]
+    progress: Callable[[int, int, str], None]
+
+
+class Cost(NamedTuple):
+    """What a fit took. Training excludes start-up, compilation and evaluation; memory is the peak in MiB of
+    the CUDA allocator, or of the process on CPU (`memory_of` says which)."""
+
+    train_seconds: float
+    peak_mb: float
+    memory_of: Literal["cuda allocator", "process"]
+    gaussians: int | None = None
+    rasterizer: str | None = None
+
+
+class Fitted(Protocol):
+    """What a fit returns. Images are [H, W, 3] float arrays, sRGB, 0..1, of the camera's size.
+
+    `render` is needed for the output "novel", `restored` for "deblur"; declare only what you have.
+    """
+
+    cost: Cost
+
+    def render(self, camera: Camera) -> np.ndarray:
+        """The sharp object as seen from `camera`."""
+        ...
+
+    def restored(self, name: str) -> np.ndarray:
+        """The training photograph called `name`, made sharp."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model into the existing `folder`."""
+        ...
+
+
+Fit = Callable[["Photographs", Setting], Fitted]
+
+
+class Diverged(RuntimeError):
+    """Training met a number that is not finite; `step` says where."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"Training diverged at step {step}: {what} is not finite.")
+        self.step = step

@@ -1,0 +1,158 @@
+"""The table of contestants: those of this package, and those that other packages or files bring.
+
+Another package brings its own through the entry-point group "bench.methods", each entry point naming an
+`Entry` (or a list of them); a single file does with `ENTRY = Entry(...)`, named by its path.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from datasets.errors import InputError
+from methods.contestant import Entry, Fit
+from methods.registry import Registry, load
+
+ENTRY_POINT_GROUP = "bench.methods"
+
+_KERBL = "Kerbl et al., 3D Gaussian Splatting for Real-Time Radiance Field Rendering, SIGGRAPH 2023"
+_RICHARDSON = (
+    "Richardson 1972; Lucy 1974; defocus map of Zhuo and Sim, Defocus map estimation from a single image, "
+    "Pattern Recognition 2011"
+)
+
+_SPLATTING = Entry(
+    name="3dgs",
+    title="3D Gaussian Splatting on the photographs as they are: the floor of the 3D field",
+    target="methods.three_dgs:fit",
+    outputs=("novel", "deblur"),
+    configs=("3dgs",),
+    citation=_KERBL,
+    licence="own implementation",
+    trained_on="the photographs of the capture",
+    status="adapted",
+    version="1",
+    published={"data": "seed paper, Table 1, average of 8", "psnr": 31.11, "ssim": 0.909, "lpips": 0.113},
+)
+
+_RESTORERS = [
+    Entry(
+        name="input",
+        title="The photographs themselves: the floor of the deblurring track",
+        target="methods.restoration.restorers:photographs_as_they_are",
+        outputs=("deblur",),
+        configs=(),
+        citation="none",
+        licence="own implementation",
+        trained_on="nothing",
+        status="control",
+        version="1",
+    ),
+    Entry(
+        name="rl",
+        title="Richardson-Lucy in linear light with a defocus map estimated from each photograph",
+        target="methods.restoration.restorers:richardson_lucy",
+        outputs=("deblur",),
+        configs=("rl",),
+        citation=_RICHARDSON,
+        licence="own implementation",
+        trained_on="nothing",
+        status="adapted",
+        version="1",
+    ),
+]
+
+
+def then_splatting(restorer: Entry) -> Entry:
+    """The second entry of a 2D restorer: restore every photograph, then splat."""
+    return restorer._replace(
+        name=f"{restorer.name}+3dgs",
+        title=f"{restorer.title}; then 3D Gaussian Splatting",
+        target="methods.restoration.then_splatting:fit",
+        first=restorer.target,
+        outputs=("novel", "deblur"),
+        configs=(*restorer.configs, *_SPLATTING.configs),
+        citation=f"{restorer.citation}; {_KERBL}",
+        published=None,
+    )
+
+
+def _enters_twice(entry: Entry) -> bool:
+    return entry.outputs == ("deblur",) and entry.status != "control"
+
+
+def builtin() -> list[Entry]:
+    """Contestants of this package, controls last."""
+    restorers = [entry for entry in _RESTORERS if _enters_twice(entry)]
+    controls = [entry for entry in _RESTORERS if not _enters_twice(entry)]
+    oracle = _SPLATTING._replace(
+        name="sharp-3dgs",
+        title="3D Gaussian Splatting on the sharp twins: the ceiling",
+        trained_on="the sharp twins of the photographs",
+        status="control",
+        oracle=True,
+        published=None,
+    )
+    return [
+        _SPLATTING,
+        *(entry for restorer in restorers for entry in (restorer, then_splatting(restorer))),
+        *controls,
+        oracle,
+    ]
+
+
+def registry() -> Registry[Entry]:
+    """All contestants known here: this package's and those of installed packages."""
+    from importlib.metadata import entry_points
+
+    found = Registry("method", builtin())
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        brought = point.load()
+        for entry in brought if isinstance(brought, list) else [brought]:
+            found.add(entry)
+            if _enters_twice(entry):
+                found.add(then_splatting(entry))
+    return found
+
+
+def from_file(path: Path) -> Entry:
+    """The contestant that the Python file at `path` declares as ENTRY.
+
+    Raises InputError if the file is missing, does not import, or declares none.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no file {path} that could declare a method.")
+    name = f"bench_method_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file.")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"The method file {path} does not import: {type(error).__name__}: {error}") from error
+    entry = getattr(module, "ENTRY", None)
+    if not isinstance(entry, Entry):
+        raise InputError(f"The method file {path} declares no ENTRY = Entry(...).")
+    return entry._replace(target=entry.target.replace("__file__", name))
+
+
+def find(name_or_path: str) -> Entry:
+    """The contestant of that name, or the one that the named Python file declares ("FILE.py+3dgs" too).
+
+    Raises InputError, with the nearest name, if there is none.
+    """
+    path = name_or_path.removesuffix("+3dgs")
+    if not path.endswith(".py"):
+        return registry().get(name_or_path)
+    entry = from_file(Path(path))
+    return entry if path == name_or_path else then_splatting(entry)
+
+
+def fit_of(entry: Entry) -> Fit:
+    """Import the function that fits `entry`."""
+    fit = load(entry.target)
+    return partial(fit, load(entry.first)) if entry.first else fit

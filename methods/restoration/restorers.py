@@ -1,0 +1,50 @@
+"""2D restorers as contestants: each makes the photographs sharp one by one, without knowing of the others."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from datasets.capture import Photographs
+from methods import configuration
+from methods.contestant import Cost, Setting
+from methods.cost import Meter
+
+
+class Restoration:
+    """Restored photographs by name, [H, W, 3] float32 sRGB in 0..1; nothing was learned, nothing is saved."""
+
+    def __init__(self, images: Mapping[str, np.ndarray], cost: Cost) -> None:
+        self.images, self.cost = images, cost
+
+    def restored(self, name: str) -> np.ndarray:
+        return self.images[name]
+
+    def save(self, folder: Path) -> None:
+        pass
+
+
+def restore_each(
+    photographs: Photographs, setting: Setting, restore: Callable[[np.ndarray], np.ndarray]
+) -> Restoration:
+    """Apply `restore` ([H, W, 3] float32 sRGB in 0..1 to the same) to every photograph."""
+    meter = Meter(setting.device)
+    images = {}
+    for done, view in enumerate(photographs.views):
+        setting.progress(done, len(photographs.views), "restoring")
+        images[view.name] = restore(view.image.astype(np.float32) / 255)
+    setting.progress(len(photographs.views), len(photographs.views), "restoring")
+    return Restoration(images, meter.cost())
+
+
+def photographs_as_they_are(photographs: Photographs, setting: Setting) -> Restoration:
+    """The control of the deblurring track: no restoration at all."""
+    return restore_each(photographs, setting, lambda image: image)
+
+
+def richardson_lucy(photographs: Photographs, setting: Setting) -> Restoration:
+    """Spatially varying Richardson-Lucy with a defocus map from each photograph alone."""
+    from methods.restoration.richardson_lucy import RichardsonLucyConfig, restore
+
+    config = configuration.build(RichardsonLucyConfig, setting.configs["rl"])
+    return restore_each(photographs, setting, lambda image: restore(image, config).image)

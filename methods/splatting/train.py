@@ -1,0 +1,314 @@
+"""The training loop of Gaussians, with the parts that methods change handed in.
+
+One view per step: render, form the image as the camera does (`Formation`), encode to sRGB, compare with the
+photograph, step Adam, let the density strategy act (Kerbl et al. 2023, sections 5 and 6).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import exp, log
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datasets.cameras import Camera
+from datasets.capture import Photographs
+from datasets.color import linear_to_srgb as encode_array
+from methods.contestant import Diverged
+from methods.light import linear_to_srgb, srgb_to_linear
+from methods.splatting import density
+from methods.splatting.gaussians import Gaussians
+from methods.splatting.losses import photometric
+from methods.splatting.rasterizer import Render, Viewport, render, resolve_backend
+
+SH_C0 = 0.28209479177387814  # the constant real spherical harmonic, 1 / (2 sqrt(pi))
+
+
+@dataclass(frozen=True)
+class SplattingConfig:
+    """Every choice of the loop. Lengths are in units of the scene radius, so that one configuration serves
+    scenes of any size.
+
+    steps: one photograph each. initial_gaussians: drawn in a ball, unless init = "points" and the capture has
+    points. max_gaussians: the cap for any strategy.
+    light: space in which the scene is held and blended; "linear" is encoded to sRGB just before the loss.
+    sh_degree is reached by one degree every `sh_every` steps.
+    lr_means decays exponentially to lr_means * lr_means_decay; other rates stay.
+    densify: "relocate" (Kheradmand et al. 2024), "gradient" (Kerbl et al. 2023) or "none".
+    opacity_penalty: weight of the mean opacity in the loss; thins haze before a bright background.
+    """
+
+    steps: int
+    initial_gaussians: int
+    max_gaussians: int
+    init: Literal["ball", "points"] = "ball"
+    light: Literal["srgb", "linear"] = "srgb"
+    sh_degree: int = 1
+    sh_every: int = 300
+    antialiased: bool = True
+    dssim_weight: float = 0.2
+    opacity_penalty: float = 0.0
+    lr_means: float = 0.005
+    lr_means_decay: float = 0.02
+    lr_quats: float = 0.005
+    lr_log_scales: float = 0.01
+    lr_logit_opacities: float = 0.06
+    lr_sh_dc: float = 0.01
+    lr_sh_rest: float = 0.0025
+    adam_betas: tuple[float, float] = (0.9, 0.99)
+    densify: Literal["relocate", "gradient", "none"] = "relocate"
+    refine_start: int = 100
+    refine_stop: float = 0.8  # fraction of all steps
+    refine_every: int = 100
+    growth: float = 0.05
+    min_opacity: float = 0.005
+    reset_every: int = 3000
+    gradient_threshold: float = 2e-4
+    split_size: float = 0.01
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The ball that the cameras look at, in world units."""
+
+    center: np.ndarray  # [3]
+    radius: float
+
+    @staticmethod
+    def seen_by(cameras: list[Camera]) -> "Bounds":
+        """Centre: the point nearest to all optical axes; radius: half of the narrowest field of view there."""
+        axes = np.stack([camera.forward for camera in cameras])
+        positions = np.stack([camera.position for camera in cameras])
+        across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
+        center = np.linalg.lstsq(across.sum(0), (across @ positions[:, :, None]).sum(0)[:, 0], rcond=None)[0]
+        half_fields = [
+            float(camera.depth(center)) * 0.5 * min(camera.width / camera.fx, camera.height / camera.fy)
+            for camera in cameras
+        ]
+        return Bounds(center, max(min(half_fields), 1e-6))
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One training view on the device: photograph [H, W, 3] sRGB 0..1, background [H, W, 3] or [3] in scene
+    light, the viewport, and the index of the view among the photographs."""
+
+    index: int
+    name: str
+    image: Tensor
+    background: Tensor
+    viewport: Viewport
+
+
+class Formation(Protocol):
+    """How the camera makes its image of the scene; the place where a model of blur enters."""
+
+    def parameters(self) -> list[dict[str, object]]:
+        """Adam parameter groups of the model itself."""
+
+    def image(
+        self, gaussians: Gaussians, target: Target, step: int, draw: Callable[..., Render]
+    ) -> tuple[Tensor, Render]:
+        """The image [H, W, 3] in scene light, and the render whose visibility drives densification.
+
+        `draw(gaussians, target, **options)` renders with the options of `rasterizer.render`.
+        """
+
+
+class Pinhole:
+    """No blur: the image is the render."""
+
+    def parameters(self) -> list[dict[str, object]]:
+        return []
+
+    def image(
+        self, gaussians: Gaussians, target: Target, step: int, draw: Callable[..., Render]
+    ) -> tuple[Tensor, Render]:
+        drawn = draw(gaussians, target)
+        return drawn.color, drawn
+
+
+def viewport(camera: Camera, device: str) -> Viewport:
+    """`camera` as the rasterizers take it."""
+    w2c = torch.tensor(camera.w2c, dtype=torch.float32, device=device)
+    return Viewport(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, w2c)
+
+
+def background_in(light: str, photographs: Photographs, camera: Camera, device: str) -> Tensor:
+    """[H, W, 3] the known background in scene light ("srgb" or "linear"); [3] where it is black."""
+    if photographs.background.is_black:
+        return torch.zeros(3, device=device)
+    image = photographs.background.image(camera.height, camera.width)
+    if light == "srgb":
+        image = encode_array(image)
+    return torch.tensor(image, dtype=torch.float32, device=device)
+
+
+def initial_gaussians(
+    photographs: Photographs, config: SplattingConfig, bounds: Bounds, random: torch.Generator
+) -> dict[str, Tensor]:
+    """Parameters at the start: at the capture's points if asked for and there, and otherwise, or to fill up
+    to `initial_gaussians`, spread evenly over the ball that the cameras see."""
+    n = config.initial_gaussians
+    xyz = torch.zeros(0, 3)
+    color = torch.zeros(0, 3)
+    if config.init == "points" and photographs.points is not None:
+        chosen = torch.randperm(len(photographs.points.xyz), generator=random)[:n]
+        xyz = torch.tensor(photographs.points.xyz)[chosen].float()
+        color = torch.tensor(photographs.points.rgb)[chosen].float() / 255
+    missing = n - len(xyz)
+    direction = torch.nn.functional.normalize(torch.randn(missing, 3, generator=random), dim=1)
+    distance = torch.rand(missing, 1, generator=random) ** (1 / 3)
+    ball = torch.tensor(bounds.center, dtype=torch.float32) + bounds.radius * direction * distance
+    xyz = torch.cat([xyz, ball])
+    color = torch.cat([color, torch.full((missing, 3), 0.5)])
+    if config.light == "linear":
+        color = srgb_to_linear(color)
+    rest = (config.sh_degree + 1) ** 2 - 1
+    # As wide as the mean distance to a neighbour when n Gaussians share the ball's volume.
+    spacing = bounds.radius * (4.19 / n) ** (1 / 3)
+    return {
+        "means": xyz,
+        "quats": torch.nn.functional.normalize(torch.randn(n, 4, generator=random), dim=1),
+        "log_scales": torch.full((n, 3), log(0.5 * spacing)),
+        "logit_opacities": torch.full((n,), log(0.1 / 0.9)),
+        "sh_dc": ((color - 0.5) / SH_C0)[:, None],
+        "sh_rest": torch.zeros(n, rest, 3),
+    }
+
+
+def strategy(config: SplattingConfig, bounds: Bounds, seed: int) -> density.Strategy:
+    """The densification that `config` names."""
+    if config.densify == "none":
+        return density.Fixed()
+    stop = round(config.refine_stop * config.steps)
+    start, every, cap = config.refine_start, config.refine_every, config.max_gaussians
+    if config.densify == "relocate":
+        return density.Relocation(start, stop, every, config.growth, cap, config.min_opacity, seed)
+    return density.GradientDensification(
+        start=start,
+        stop=stop,
+        every=every,
+        reset_every=config.reset_every,
+        cap=cap,
+        min_opacity=config.min_opacity,
+        gradient_threshold=config.gradient_threshold,
+        split_size=config.split_size * bounds.radius,
+        seed=seed,
+    )
+
+
+def train(
+    photographs: Photographs,
+    config: SplattingConfig,
+    *,
+    seed: int,
+    device: str,
+    formation: Formation | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> Gaussians:
+    """Fit Gaussians to `photographs` and return them, detached, in the light of `config.light`.
+
+    Deterministic for a seed on CPU. Raises `Diverged` with the step if the loss or the scene stops being
+    finite.
+    """
+    formation = formation or Pinhole()
+    backend = resolve_backend(device)
+    random = torch.Generator().manual_seed(seed)
+    cameras = [view.camera for view in photographs.views]
+    bounds = Bounds.seen_by(cameras)
+    targets = [
+        Target(
+            index,
+            view.name,
+            torch.tensor(view.image, device=device).float() / 255,
+            background_in(config.light, photographs, view.camera, device),
+            viewport(view.camera, device),
+        )
+        for index, view in enumerate(photographs.views)
+    ]
+    parameters = {
+        name: tensor.to(device).requires_grad_()
+        for name, tensor in initial_gaussians(photographs, config, bounds, random).items()
+    }
+    rates = {name: getattr(config, f"lr_{name}") for name in parameters}
+    rates["means"] *= bounds.radius
+    groups: list[dict[str, object]] = [
+        {"params": [tensor], "lr": rates[name], "name": name} for name, tensor in parameters.items()
+    ]
+    optimizer = torch.optim.Adam(groups + formation.parameters(), betas=config.adam_betas, eps=1e-15, fused=True)
+    scene = density.Trainable(parameters, optimizer)
+    densify = strategy(config, bounds, seed)
+    (means_group,) = (group for group in optimizer.param_groups if group.get("name") == "means")
+    near = 0.01 * bounds.radius
+    tracks_gradients = config.densify == "gradient"
+
+    def draw(gaussians: Gaussians, target: Target, **options: object) -> Render:
+        settings: dict[str, object] = {
+            "backend": backend,
+            "sh_degree": min(config.sh_degree, step // config.sh_every),
+            "background": target.background,
+            "antialiased": config.antialiased,
+            "near": near,
+            "screen_gradients": tracks_gradients,
+        }
+        return render(gaussians, target.viewport, **{**settings, **options})  # type: ignore[arg-type]
+
+    order: list[int] = []
+    for step in range(config.steps):
+        if not order:
+            order = torch.randperm(len(targets), generator=random).tolist()
+        target = targets[order.pop()]
+        means_group["lr"] = rates["means"] * exp(log(config.lr_means_decay) * step / config.steps)
+        gaussians = scene.gaussians()
+        image, drawn = formation.image(gaussians, target, step, draw)
+        if config.light == "linear":
+            image = linear_to_srgb(image)
+        loss = photometric(image, target.image, config.dssim_weight)
+        if config.opacity_penalty:
+            loss = loss + config.opacity_penalty * gaussians.opacities.mean()
+        # On CUDA reading the loss would stall the queue at every step; once in a while is early enough.
+        if (device == "cpu" or step % 100 == 0) and not torch.isfinite(loss):
+            raise Diverged(step, "the loss")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if tracks_gradients:
+            half = 0.5 * max(target.viewport.width, target.viewport.height)
+            densify.after_backward(step, drawn.screen_gradient_norm() * half, drawn.visible)
+        optimizer.step()
+        densify.after_step(step, scene)
+        progress(step + 1, config.steps, "training")
+    result = scene.gaussians().detach()
+    if not all(torch.isfinite(tensor).all() for tensor in scene.parameters.values()):
+        raise Diverged(config.steps, "the scene")
+    return result
+
+
+class Splats:
+    """A fitted scene: renders any camera, in sRGB, without blur."""
+
+    def __init__(self, gaussians: Gaussians, photographs: Photographs, config: SplattingConfig, device: str) -> None:
+        self.gaussians, self.config, self.device = gaussians, config, device
+        self._photographs = photographs
+        self._cameras = {view.name: view.camera for view in photographs.views}
+        self._near = 0.01 * Bounds.seen_by(list(self._cameras.values())).radius
+
+    @torch.no_grad()
+    def render(self, camera: Camera) -> np.ndarray:
+        """[H, W, 3] float32 sRGB in 0..1, over the capture's background."""
+        drawn = render(
+            self.gaussians,
+            viewport(camera, self.device),
+            backend=resolve_backend(self.device),
+            background=background_in(self.config.light, self._photographs, camera, self.device),
+            antialiased=self.config.antialiased,
+            near=self._near,
+        )
+        color = linear_to_srgb(drawn.color) if self.config.light == "linear" else drawn.color
+        return color.clamp(0, 1).cpu().numpy()
+
+    def restored(self, name: str) -> np.ndarray:
+        """The sharp scene at the pose of the training photograph `name`."""
+        return self.render(self._cameras[name])

@@ -1,0 +1,41 @@
+"""3D Gaussian Splatting on whatever photographs it is given (Kerbl et al., SIGGRAPH 2023).
+
+As `3dgs` it gets the defocused photographs: the floor of the 3D field. As `sharp-3dgs` it gets their sharp
+twins: the ceiling. Adapted: antialiased rasterization (Yu et al. 2024) and a hard cap of Gaussians, both the
+same for every 3D contestant, so that tables tell deblurring from splatting.
+"""
+
+from pathlib import Path
+
+from datasets.capture import Photographs
+from methods import configuration
+from methods.contestant import Setting
+from methods.cost import Meter
+from methods.splatting.rasterizer import resolve_backend
+from methods.splatting.train import Splats, SplattingConfig, train
+
+
+class FittedSplats(Splats):
+    """Splats with what they cost."""
+
+    def __init__(self, photographs: Photographs, setting: Setting) -> None:
+        config = configuration.build(SplattingConfig, setting.configs["3dgs"])
+        backend = resolve_backend(setting.device)
+        if backend == "cpu":
+            from methods.splatting.cpu import warmup
+
+            setting.progress(0, config.steps, "compiling the rasterizer")
+            warmup()
+        meter = Meter(setting.device)
+        gaussians = train(photographs, config, seed=setting.seed, device=setting.device, progress=setting.progress)
+        self.cost = meter.cost(len(gaussians), backend)
+        super().__init__(gaussians, photographs, config, setting.device)
+
+    def save(self, folder: Path) -> None:
+        """Write point_cloud.ply in the layout that 3DGS viewers read."""
+        self.gaussians.save_ply(folder / "point_cloud.ply")
+
+
+def fit(photographs: Photographs, setting: Setting) -> FittedSplats:
+    """Train on `photographs` with the configuration "3dgs". Raises `Diverged`."""
+    return FittedSplats(photographs, setting)
