@@ -104,9 +104,7 @@ class Row:
 
     def cells(self) -> dict[str, object]:
         """The row by `COLUMNS`; None where a column does not apply."""
-        means = {
-            name: interval and round_significant(interval.mean) for name, interval in self.scores.items()
-        }
+        means = {name: interval and round_significant(interval.mean) for name, interval in self.scores.items()}
         costs = {name: None if cost is None else round_significant(cost) for name, cost in self.costs.items()}
         if costs["gaussians"] is not None:
             costs["gaussians"] = round(costs["gaussians"])
@@ -135,9 +133,7 @@ def rows(records: Iterable[Record]) -> list[Row]:
     every = {column: {key for of in views.values() for key in of[column]} for column in SCORES}
     ranked = {column: _ranks(jobs, views, every[column], column) for column in RANKED}
     table = [_row(method, own, views[method], every, ranked) for method, own in jobs.items()]
-    return sorted(
-        table, key=lambda row: (*_best_first(row, "psnr"), *_best_first(row, "deblur_psnr"), row.method)
-    )
+    return sorted(table, key=lambda row: (*_best_first(row, "psnr"), *_best_first(row, "deblur_psnr"), row.method))
 
 
 def check(records: Sequence[Record]) -> None:
@@ -162,9 +158,7 @@ def check(records: Sequence[Record]) -> None:
         for name, metric in record.metrics.items():
             version = (metric.version, metric.weights_sha256)
             if versions.setdefault(name, version) != version:
-                raise RecordError(
-                    f"'{name}' was computed in two versions or with two networks: score again with one"
-                )
+                raise RecordError(f"'{name}' was computed in two versions or with two networks: score again with one")
 
 
 def write(run_folder: Path, records: Iterable[Record]) -> tuple[Path, ...]:
@@ -307,9 +301,7 @@ def _row(
     scores = {column: mean_of(views[column]) if views[column] else None for column in SCORES}
     costs = {column: _cost(finished, column) for column in COSTS}
     notes = {column: _note(records, views[column], every[column], column) for column in SCORES}
-    notes |= {
-        column: _absence(records, (column,), _NO_COST[column]) for column in COSTS if costs[column] is None
-    }
+    notes |= {column: _absence(records, (column,), _NO_COST[column]) for column in COSTS if costs[column] is None}
     return Row(
         method=method,
         status="failed" if "failed" in outcomes else "skipped" if "skipped" in outcomes else "ok",
@@ -369,9 +361,7 @@ def _absence(records: Sequence[Record], keys: Sequence[str], otherwise: str) -> 
     """Why a method has no number: what broke, else what its records say of the metric or the track."""
     finished = _finished(records)
     if not finished:
-        return "; ".join(
-            sorted({f"{record.status}: {record.error.reason}" for record in records if record.error})
-        )
+        return "; ".join(sorted({f"{record.status}: {record.error.reason}" for record in records if record.error}))
     reasons = (record.unavailable[key] for key in keys for record in finished if key in record.unavailable)
     return next(reasons, otherwise)
 
@@ -432,9 +422,7 @@ def _seeds(row: Row, column: str) -> str:
     return str(row.seeds) if spread is None else f"{row.seeds} (s.d. {formatted(column, spread)})"
 
 
-def _scores(
-    title: str, caption: str, table: Sequence[Row], columns: Sequence[str], notes: dict[str, int]
-) -> str:
+def _scores(title: str, caption: str, table: Sequence[Row], columns: Sequence[str], notes: dict[str, int]) -> str:
     """The section of one track; empty where no method has a number in it."""
     if not any(row.scores[column] for row in table for column in columns):
         return ""
@@ -485,23 +473,23 @@ def _captures(records: Sequence[Record]) -> str:
     ]
     lines = [_capture(capture) for capture in captures.values()]
     caption = (
-        "Photograph PSNR: the photographs against their sharp twins. "
-        "CoC radius: quantiles of its size over the object."
+        "Photograph PSNR: the photographs against their sharp twins. Noise floor: PSNR on the object that "
+        "their noise alone allows. CoC radius: quantiles of its size over the object."
     )
     return f"## Captures\n\n{caption}\n\n{_grid(header, lines, left=2)}"
 
 
 def _capture(capture: Capture) -> list[str]:
     hard = capture.difficulty
-    quantiles = sorted(hard.coc_quantiles_px.items()) if hard else []
+    radii = sorted(hard.coc_radius_px.items(), key=lambda item: (item[1], item[0])) if hard else []
     return [
         _escaped(capture.name),
         f"`{capture.content_hash[:12]}`",
         str(capture.views_train),
         str(capture.views_test),
-        formatted("psnr", hard.psnr_photograph if hard else None),
-        formatted("psnr", hard.noise_floor_psnr if hard else None),
-        ", ".join(f"{_escaped(name)}: {size:.2f}" for name, size in quantiles) or DASH,
+        formatted("psnr", hard.psnr_photograph_sharp if hard else None),
+        formatted("psnr", hard.noise_floor_on_object if hard else None),
+        ", ".join(f"{_escaped(name)} {radius:.2f}" for name, radius in radii) or DASH,
     ]
 
 
@@ -520,9 +508,7 @@ def _wins(records: Sequence[Record]) -> str:
         views = {method: values for method, values in views.items() if values}
         scores[capture] = {method: stratified_mean(values) for method, values in views.items()}
         every = {key for values in views.values() for key in values}
-        complete = {
-            name: values for name, values in views.items() if name in competing and values.keys() == every
-        }
+        complete = {name: values for name, values in views.items() if name in competing and values.keys() == every}
         best[capture] = next(iter(rank_groups(complete)), ())
     methods = sorted({method for of in scores.values() for method in of})
     if len(captures) < 2 or not methods:
@@ -580,9 +566,7 @@ def _environments(records: Sequence[Record]) -> str:
     lines = set()
     for record in records:
         used = record.environment
-        source = (
-            f"source {used.git_sha[:12]}{' with changes' if used.git_dirty else ''}" if used.git_sha else ""
-        )
+        source = f"source {used.git_sha[:12]}{' with changes' if used.git_dirty else ''}" if used.git_sha else ""
         facts = (
             used.cpu,
             used.gpu or "",
@@ -594,9 +578,7 @@ def _environments(records: Sequence[Record]) -> str:
             source,
         )
         lines.add("- " + _escaped(", ".join(fact for fact in facts if fact)))
-    rasterizers = sorted(
-        {record.environment.rasterizer for record in records if record.environment.rasterizer}
-    )
+    rasterizers = sorted({record.environment.rasterizer for record in records if record.environment.rasterizer})
     if rasterizers:
         lines.add(f"- rasterizer: {_escaped(', '.join(rasterizers))}")
     return "## Environment\n\n" + "\n".join(sorted(lines)) if lines else ""

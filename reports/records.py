@@ -70,12 +70,17 @@ class Identity(Part):
 
 
 class Difficulty(Part):
-    psnr_photograph: Number | None = None
+    """The block "difficulty" of the capture's manifest, name for name."""
+
+    psnr_photograph_sharp: Number | None = None
     """PSNR of the photographs against their sharp twins, dB, mean over views: the lower, the more blur."""
-    noise_floor_psnr: Number | None = None
+    psnr_photograph_sharp_on_object: Number | None = None
+    """The same over the object's pixels."""
+    noise_floor_on_object: Number | None = None
     """PSNR on the object that the noise of the photographs alone allows, dB."""
-    coc_quantiles_px: dict[str, Amount] = {}
-    """Quantiles of the |CoC| radius over the object's pixels, px; the key is the quantile, as "0.5"."""
+    coc_radius_px: dict[str, Amount] = {}
+    """Quantiles of the |CoC| radius over the object's pixels, px, by name: median, q90, max."""
+    object_share_of_pixels: Amount | None = None
 
 
 class Capture(Part):

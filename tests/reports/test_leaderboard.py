@@ -1,0 +1,324 @@
+"""Leaderboards follow from records alone: means, ranks, reasons for dashes, and the same bytes always."""
+
+import csv
+import io
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports import leaderboard, records
+
+HASH = "0123456789abcdef" * 4
+
+COLUMNS = (
+    "method,status,oracle,captures,seeds,psnr,ssim,lpips,mask_psnr,deblur_psnr,deblur_ssim,deblur_lpips,"
+    "reblur_psnr,identity_psnr,coc_mae_px,train_s,peak_mb,gaussians"
+)
+
+
+def job(
+    method, capture="demo", seed=0, content_hash=HASH, novel=None, deblur=None, failure=None, status="ok", **changes
+):
+    """The record of a job; `novel` and `deblur` are {metric: values by view}."""
+    values = [
+        {"track": track, "view": f"{view:04d}", "metric": metric, "value": float(value)}
+        for track, metrics in (("novel", novel or {}), ("deblur", deblur or {}))
+        for metric, by_view in metrics.items()
+        for view, value in enumerate(by_view)
+    ]
+    about = {
+        "name": method,
+        "title": method.upper(),
+        "version": "1",
+        "status": "faithful",
+        "oracle": False,
+        "citation": "",
+        "licence": "",
+        "trained_on": "nothing",
+        "outputs": [],
+        "config": {},
+        "config_hash": HASH,
+        "preset": "quick",
+        "uses_optics": False,
+    }
+    record = {
+        "identity": {"id": HASH[:16], "parts": {}},
+        "capture": {
+            "name": capture,
+            "content_hash": content_hash,
+            "difficulty": {"psnr_photograph_sharp": 26.12, "coc_radius_px": {"max": 5.0, "median": 2.25}},
+            "views_train": 28,
+            "views_test": 4,
+        },
+        "method": about | changes.pop("about", {}),
+        "environment": {
+            "packages": {"numpy": "1.26.4"},
+            "python": "3.11.9",
+            "cpu": "EPYC",
+            "threads": 1,
+            "device": "cpu",
+        },
+        "command": ["bench"],
+        "seed": seed,
+        "values": values,
+        "metrics": {name: {"version": "1"} for name in {value["metric"] for value in values}},
+        "status": "failed" if failure else status,
+        "error": failure,
+    }
+    return records.Record.model_validate(record | changes)
+
+
+FAILURE = {"class": "Diverged", "reason": "the loss became NaN", "step": 70}
+ORACLE = {"oracle": True, "status": "control"}
+
+
+def contest():
+    """A control, two methods, a restorer without novel views, one that broke, one that cannot run here."""
+    return [
+        job(
+            "3dgs",
+            novel={"psnr": [24, 25, 26, 27], "lpips": [0.3, 0.31, 0.32, 0.33]},
+            times={"train_s": 61.26},
+        ),
+        job("joint", novel={"psnr": [26, 27.1, 28, 29.1], "lpips": [0.2, 0.21, 0.22, 0.23]}, gaussians=5000),
+        job("sharp-3dgs", novel={"psnr": [35, 36, 37, 38]}, about=ORACLE),
+        job("rl", deblur={"psnr": [26, 26.5, 27]}, unavailable={"novel": "it restores photographs only"}),
+        job("broken", failure=FAILURE),
+        job("cuda-only", status="skipped", error={"class": "NoCuda", "reason": "it needs a | CUDA device"}),
+    ]
+
+
+def by_method(found):
+    return {row.method: row for row in leaderboard.rows(found)}
+
+
+def section(text, title):
+    return re.search(rf"^## {title}\n(.*?)(?=^## |^\[\^|\Z)", text, re.MULTILINE | re.DOTALL)[1]
+
+
+def line_of(text, method):
+    return next(line for line in text.splitlines() if line.startswith("|") and method in line)
+
+
+def test_the_csv_has_exactly_the_agreed_columns_and_one_line_per_method():
+    text = leaderboard.leaderboard_csv(contest())
+    header, *lines = text.splitlines()
+    assert header == COLUMNS
+    assert len(lines) == 6
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert rows["3dgs"]["psnr"] == "25.5"
+    assert rows["3dgs"]["train_s"] == "61.26"
+    assert rows["3dgs"]["deblur_psnr"] == ""
+    assert rows["joint"]["gaussians"] == "5000"
+    assert rows["sharp-3dgs"]["oracle"] == "true"
+    assert (rows["broken"]["status"], rows["broken"]["psnr"], rows["broken"]["seeds"]) == ("failed", "", "0")
+    assert rows["cuda-only"]["status"] == "skipped"
+
+
+def test_rows_are_best_first_and_those_without_a_number_last():
+    methods = [row.method for row in leaderboard.rows(contest())]
+    assert methods == ["sharp-3dgs", "joint", "3dgs", "rl", "broken", "cuda-only"]
+
+
+def test_controls_and_oracles_are_listed_but_not_ranked():
+    rows = by_method(contest())
+    assert rows["sharp-3dgs"].ranks == {}
+    assert rows["joint"].ranks == {"psnr": 1}
+    assert rows["3dgs"].ranks == {"psnr": 2}
+    assert rows["rl"].ranks == {"deblur_psnr": 1}
+
+
+def test_methods_that_the_views_do_not_tell_apart_share_a_rank():
+    found = [
+        job("a", novel={"psnr": [30, 31, 32, 33]}),
+        job("b", novel={"psnr": [30.2, 30.7, 32.3, 32.7]}),
+        job("c", novel={"psnr": [20, 21, 22, 23]}),
+    ]
+    rows = by_method(found)
+    assert [rows[name].ranks["psnr"] for name in "abc"] == [1, 1, 3]
+
+
+@given(st.permutations(range(6)))
+@settings(max_examples=8, deadline=None)
+def test_the_bytes_do_not_depend_on_the_order_of_the_records(order):
+    found = contest()
+    shuffled = [found[place] for place in order]
+    assert leaderboard.markdown(shuffled) == leaderboard.markdown(found)
+    assert leaderboard.leaderboard_csv(shuffled) == leaderboard.leaderboard_csv(found)
+    assert leaderboard.results_csv(shuffled) == leaderboard.results_csv(found)
+
+
+def test_the_same_files_come_from_records_that_went_through_the_disk(tmp_path):
+    for number, record in enumerate(contest()):
+        records.save(record, tmp_path / str(number) / "record.json")
+    paths = leaderboard.write(tmp_path, contest())
+    first = [path.read_bytes() for path in paths]
+    assert [path.name for path in paths] == ["leaderboard.md", "leaderboard.csv", "results.csv"]
+    leaderboard.write(tmp_path, records.find(tmp_path))
+    assert [path.read_bytes() for path in paths] == first
+
+
+def test_results_are_tidy_and_enough_to_recompute_the_leaderboard():
+    found = contest()
+    lines = list(csv.DictReader(io.StringIO(leaderboard.results_csv(found))))
+    assert list(lines[0]) == ["capture", "method", "seed", "track", "view", "metric", "value"]
+    own = [float(line["value"]) for line in lines if (line["method"], line["metric"]) == ("3dgs", "lpips")]
+    assert np.mean(own) == pytest.approx(by_method(found)["3dgs"].scores["lpips"].mean)
+
+
+def test_seeds_are_averaged_within_a_view_and_their_spread_is_given():
+    found = [job("a", seed=seed, novel={"psnr": np.array([30, 32]) + offset}) for seed, offset in ((0, 0), (1, 1))]
+    row = by_method(found)["a"]
+    assert (row.seeds, row.scores["psnr"].mean, row.scores["psnr"].n) == (2, 31.5, 2)
+    assert row.seed_spread["psnr"] == pytest.approx(np.std([31, 32], ddof=1))
+    assert "2 (s.d. 0.71)" in leaderboard.markdown(found)
+
+
+def test_captures_with_different_views_weigh_the_same():
+    found = [
+        job("a", "beetle", novel={"psnr": [20, 20]}, times={"train_s": 10.0}),
+        job("a", "seed", novel={"psnr": [30] * 6}, times={"train_s": 30.0}),
+        job("b", "beetle", novel={"psnr": [21, 21.1]}),
+        job("b", "seed", novel={"psnr": [28, 28.1, 28, 28, 28, 28]}),
+    ]
+    rows = by_method(found)
+    assert (rows["a"].captures, rows["a"].scores["psnr"].mean, rows["a"].costs["train_s"]) == (2, 25.0, 20.0)
+    wins = section(leaderboard.markdown(found), "By capture")
+    assert "| method | wins | beetle | seed |" in wins
+    assert line_of(wins, "| a |").startswith("| a | 1 | 20.00 | **30.00** |")
+    assert line_of(wins, "| b |").startswith("| b | 1 | **21.05** | 28.02 |")
+
+
+def test_one_capture_has_no_table_of_wins():
+    assert "## By capture" not in leaderboard.markdown(contest())
+
+
+def test_a_method_that_failed_on_one_capture_is_failed_and_unranked_and_says_what_its_mean_covers():
+    found = [
+        job("a", "easy", novel={"psnr": [40, 41]}),
+        job("a", "hard", failure=FAILURE),
+        job("b", "easy", novel={"psnr": [39, 40]}),
+        job("b", "hard", novel={"psnr": [20, 21]}),
+    ]
+    rows = by_method(found)
+    assert (rows["a"].status, rows["a"].captures, rows["a"].done, rows["a"].jobs) == ("failed", 1, 1, 2)
+    assert (rows["a"].ranks, rows["b"].ranks) == ({}, {"psnr": 1})
+    text = leaderboard.markdown(found)
+    assert "failed (1 of 2 jobs done)" in line_of(text, "| a |")
+    assert "over 2 of 4 views" in text
+    assert "- hard / a / seed 0: failed: the loss became NaN (Diverged, step 70)" in text
+
+
+def test_half_scored_values_of_a_failed_job_count_nowhere():
+    found = [job("a", novel={"psnr": [30, 31]}, failure=FAILURE), job("b", novel={"psnr": [20, 21]})]
+    assert by_method(found)["a"].scores["psnr"] is None
+    assert "a," not in leaderboard.results_csv(found)
+
+
+def test_every_dash_has_its_reason_in_a_footnote():
+    text = leaderboard.markdown(contest())
+    assert "it restores photographs only" in text
+    assert "failed: the loss became NaN" in text
+    assert r"skipped: it needs a \| CUDA device" in text
+    used = set(re.findall(r"\[\^(\d+)\](?!:)", text))
+    assert used == set(re.findall(r"^\[\^(\d+)\]:", text, re.MULTILINE))
+    table = section(text, "Novel views")
+    assert re.search(r"\| – \[\^\d+\] \|", line_of(table, "broken"))
+
+
+def test_lpips_that_could_not_be_computed_says_how_to_get_it():
+    found = [job("a", novel={"psnr": [30, 31]}, unavailable={"lpips": "pass --lpips-weights FILE.npz"})]
+    assert by_method(found)["a"].notes["lpips"] == "pass --lpips-weights FILE.npz"
+
+
+def test_the_most_precise_reason_is_taken():
+    reasons = {"psnr": "metric", "deblur": "track", "deblur.psnr": "both"}
+    row = by_method([job("a", unavailable=reasons)])["a"]
+    assert (row.notes["deblur_psnr"], row.notes["psnr"], row.notes["deblur_ssim"]) == (
+        "both",
+        "metric",
+        "track",
+    )
+
+
+def test_numbers_are_shown_with_the_digits_of_their_kind():
+    assert leaderboard.formatted("psnr", 31.4159) == "31.42"
+    assert leaderboard.formatted("deblur_lpips", 0.12345) == "0.123"
+    assert leaderboard.formatted("train_s", 61.26) == "61.3"
+    assert leaderboard.formatted("gaussians", 20000) == "20,000"
+    assert leaderboard.formatted("ssim", None) == "–"
+    assert leaderboard.formatted("oracle", True) == "yes"
+    assert leaderboard.formatted("method", "3dgs") == "3dgs"
+
+
+def test_the_markdown_shows_what_the_numbers_rest_on():
+    text = leaderboard.markdown(contest())
+    capture = line_of(section(text, "Captures"), "demo")
+    assert "26.12" in capture
+    assert "median 2.25, max 5.00" in capture
+    assert re.search(r"\| 1 \| joint \| faithful \| ok \| 1 \| 1 \| 27\.55 ± \d\.\d\d \| – ", text)
+    assert line_of(section(text, "Novel views"), "sharp-3dgs").startswith("| – | *sharp-3dgs* | control, oracle |")
+    assert "- lpips: version 1" in section(text, "Metrics")
+    assert "EPYC, device cpu, 1 thread a job, Python 3.11.9, numpy 1.26.4" in section(text, "Environment")
+    assert "NaN (Diverged, step 70)" in section(text, "Failed and skipped")
+    assert "## Kernel accuracy" not in text
+
+
+def test_every_table_has_as_many_cells_in_each_line():
+    for block in leaderboard.markdown(contest()).split("\n\n"):
+        if block.startswith("| "):
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+def test_lens_data_is_marked_and_the_kernel_track_has_its_table():
+    kernel = [
+        {"track": "kernel", "view": "0000", "metric": metric, "value": value}
+        for metric, value in (("reblur_psnr", 33.0), ("identity_psnr", 26.0), ("coc_mae_px", 0.4))
+    ]
+    text = leaderboard.markdown([job("lens", values=kernel, about={"uses_optics": True})])
+    assert "| lens | faithful, lens data |" in text
+    assert "| 33.00 | 26.00 | 0.40 |" in section(text, "Kernel accuracy")
+
+
+def test_memory_that_was_measured_in_two_ways_is_not_averaged():
+    found = [
+        job("a", seed=seed, memory={"peak_mb": 100.0, "of": of})
+        for seed, of in enumerate(("process", "cuda allocator"))
+    ]
+    row = by_method(found)["a"]
+    assert row.costs["peak_mb"] is None
+    assert "not in one way" in row.notes["peak_mb"]
+
+
+def test_an_empty_run_has_an_empty_leaderboard(tmp_path):
+    leaderboard.write(tmp_path, [])
+    assert (tmp_path / "leaderboard.csv").read_text() == COLUMNS + "\n"
+    assert "No jobs yet" in (tmp_path / "leaderboard.md").read_text()
+
+
+def test_all_failed_is_a_leaderboard_too():
+    text = leaderboard.markdown([job("broken", failure=FAILURE)])
+    assert "## Novel views" not in text
+    assert "## Failed and skipped" in text
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({}, "two records of demo / a / seed 0"),
+        ({"content_hash": "f" * 64, "seed": 1}, "two captures are named 'demo'"),
+        ({"metrics": {"psnr": {"version": "2"}}, "seed": 1}, "'psnr' was computed in two versions"),
+    ],
+)
+def test_records_that_cannot_stand_in_one_table_are_refused(other, reason):
+    first, second = job("a", novel={"psnr": [30, 31]}), job("a", novel={"psnr": [30, 31]}, **other)
+    with pytest.raises(records.RecordError, match=reason):
+        leaderboard.rows([first, second])
+
+
+def test_names_cannot_break_a_table():
+    text = leaderboard.markdown([job("a|b<i>", novel={"psnr": [30, 31]})])
+    assert r"| a\|b&lt;i> |" in text
