@@ -28,6 +28,7 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 _PARTS = 4
 # A part below this much work (Gaussians, or slots) is not worth a thread.
 _SMALLEST_PART = 2048
+_NO_EXTRA = np.zeros((0, 0), np.float32)
 
 
 def rasterize(
@@ -79,51 +80,46 @@ class _Rasterize(torch.autograd.Function):
         near: float,
     ) -> tuple[Tensor, ...]:
         n, height, width = means.shape[0], viewport.height, viewport.width
-        inputs = (
-            _array(means),
-            _array(quats),
-            _array(log_scales),
-            _array(logits),
-            _array(coefficients),
-        )
-        extra_array = _array(extra).reshape(n, -1) if extra is not None else np.zeros((n, 0), np.float32)
-        offset_array = _array(offsets) if offsets is not None else np.zeros((0, 2), np.float32)
-        backdrop = (
-            _array(background).reshape(-1, 3) if background is not None else np.zeros((1, 3), np.float32)
-        )
+        rows = max(n, cpu_projection.LANES)
+        inputs = [_rows(tensor, rows) for tensor in (means, quats, log_scales, logits, coefficients)]
+        extra_array = _rows(extra, rows).reshape(rows, -1) if extra is not None else _NO_EXTRA
+        offset_array = _rows(offsets, rows) if offsets is not None else np.zeros((0, 2), np.float32)
+        backdrop = _array(background).reshape(-1, 3) if background is not None else np.zeros((1, 3), np.float32)
         w2c = _array(viewport.w2c)
         camera = _camera_vector(viewport, near)
 
-        table = np.empty((n, cpu_projection.COLUMNS), np.float32)
-        radii = np.empty(n, np.int32)
+        table = np.empty((rows, cpu_projection.COLUMNS), np.float32)
+        radii = np.empty(rows, np.int32)
         _run(
             cpu_projection.project_forward,
-            _parts(n),
+            _parts(rows),
             (*inputs, degree, extra_array, offset_array, w2c, camera, antialiased, table, radii),
         )
+        table[n:, cpu_projection.DRAWN] = 0.0
 
         tiles_x, tiles_y = -(-width // cpu_binning.TILE), -(-height // cpu_binning.TILE)
-        order = np.empty(n, np.int64)
-        candidates = np.empty(n + 1, np.int64)
-        drawn = cpu_binning.depth_order(table, radii, order, candidates, width, height)
-        most = int(candidates[drawn])
-        entry_tile = np.empty(most, np.int32)
-        entry_mask = np.empty(most, np.int32)
-        entry_slot = np.empty(most, np.int32)
-        entry_end = np.empty(drawn, np.int64)
+        entry_start = np.empty(rows + 1, np.int64)
+        room = cpu_binning.tile_boxes(table, width, height, entry_start)
+        entry_tile = np.empty(room, np.int32)
+        entry_mask = np.empty(room, np.int32)
+        entry_slot = np.empty(room, np.int32)
+        entry_end = np.empty(rows, np.int64)
         _run(
             cpu_binning.find_entries,
-            _parts(drawn),
-            (order, candidates, table, width, height, tiles_x, entry_tile, entry_mask, entry_end),
+            _parts(rows),
+            (entry_start, table, width, height, tiles_x, entry_tile, entry_mask, entry_end),
         )
-        depth_origin = np.float32(table[order[drawn // 2], cpu_projection.Z]) if drawn else np.float32(0.0)
+        order = np.empty(rows, np.int32)
+        drawn = cpu_binning.depth_order(table, entry_start, entry_end, order)
+        # Sums of depths are taken about the median, so that they do not lose the digits that matter.
+        depth_origin = table[order[drawn // 2], cpu_projection.Z] if drawn else np.float32(0.0)
         tile_start = np.empty(tiles_x * tiles_y + 1, np.int64)
-        slots = np.empty((most, cpu_projection.COLUMNS), np.float32)
-        masks = np.empty(most, np.int32)
+        slots = np.empty((room, cpu_projection.COLUMNS), np.float32)
+        masks = np.empty(room, np.int32)
         cpu_binning.fill_slots(
             drawn,
             order,
-            candidates,
+            entry_start,
             entry_end,
             entry_tile,
             entry_mask,
@@ -159,10 +155,10 @@ class _Rasterize(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(means, quats, log_scales, logits, coefficients, background, extra, alpha)
         ctx.geometry = (degree, antialiased, w2c, camera, table)
-        ctx.entries = (order, candidates, entry_end, entry_slot, drawn)
+        ctx.entries = (entry_start, entry_end, entry_slot)
         ctx.tiles = (tile_start, slots, masks, backdrop, state)
-        means2d = torch.from_numpy(np.where(radii[:, None] > 0, table[:, :2], np.float32(0.0)))
-        radii_tensor = torch.from_numpy(radii)
+        means2d = torch.from_numpy(np.where(radii[:n, None] > 0, table[:n, :2], np.float32(0.0)))
+        radii_tensor = torch.from_numpy(radii[:n])
         ctx.mark_non_differentiable(means2d, radii_tensor)
         return color, depth, alpha, means2d, radii_tensor
 
@@ -171,7 +167,7 @@ class _Rasterize(torch.autograd.Function):
         d_color, d_depth, d_alpha = upstream[:3]
         means, quats, log_scales, logits, coefficients, background, extra, alpha = ctx.saved_tensors
         degree, antialiased, w2c, camera, table = ctx.geometry
-        order, candidates, entry_end, entry_slot, drawn = ctx.entries
+        entry_start, entry_end, entry_slot = ctx.entries
         tile_start, slots, masks, backdrop, state = ctx.tiles
         n = means.shape[0]
         none = np.zeros((0, 0), np.float32)
@@ -194,27 +190,23 @@ class _Rasterize(torch.autograd.Function):
             ),
         )
 
-        d_means, d_quats, d_log_scales = torch.zeros(n, 3), torch.zeros(n, 4), torch.zeros(n, 3)
-        d_logits = torch.zeros(n)
+        rows = max(n, cpu_projection.LANES)
         needs = ctx.needs_input_grad
-        d_coefficients = torch.zeros(coefficients.shape if needs[4] else (0, 0, 3))
-        d_extra = torch.zeros(n, extra.numel() // max(n, 1) if needs[6] else 0)
-        d_offsets = torch.zeros(n if needs[7] else 0, 2)
-        extra_array = _array(extra).reshape(n, -1) if extra is not None else np.zeros((n, 0), np.float32)
+        d_means, d_quats, d_log_scales = torch.empty(rows, 3), torch.empty(rows, 4), torch.empty(rows, 3)
+        d_logits = torch.empty(rows)
+        d_coefficients = torch.empty((rows, *coefficients.shape[1:]) if needs[4] else (0, 0, 3))
+        d_extra = torch.empty(rows, extra.numel() // max(n, 1) if needs[6] else 0)
+        d_offsets = torch.empty(rows if needs[7] else 0, 2)
+        extra_array = _rows(extra, rows).reshape(rows, -1) if extra is not None else _NO_EXTRA
         _run(
             cpu_projection.project_backward,
-            _parts(drawn),
+            _parts(rows),
             (
-                order,
-                candidates,
+                entry_start,
                 entry_end,
                 entry_slot,
                 slot_gradients,
-                _array(means),
-                _array(quats),
-                _array(log_scales),
-                _array(logits),
-                _array(coefficients),
+                *(_rows(tensor, rows) for tensor in (means, quats, log_scales, logits, coefficients)),
                 degree,
                 extra_array,
                 w2c,
@@ -236,14 +228,14 @@ class _Rasterize(torch.autograd.Function):
             if background.ndim == 1:
                 d_background = d_background.sum((0, 1))
         return (
-            d_means,
-            d_quats,
-            d_log_scales,
-            d_logits,
-            d_coefficients if needs[4] else None,
+            d_means[:n],
+            d_quats[:n],
+            d_log_scales[:n],
+            d_logits[:n],
+            d_coefficients[:n] if needs[4] else None,
             d_background,
-            d_extra.reshape(extra.shape) if needs[6] else None,
-            d_offsets if needs[7] else None,
+            d_extra[:n].reshape(extra.shape) if needs[6] else None,
+            d_offsets[:n] if needs[7] else None,
             None,
             None,
             None,
@@ -254,6 +246,15 @@ class _Rasterize(torch.autograd.Function):
 def _array(tensor: Tensor) -> np.ndarray:
     """The tensor's memory as a C-contiguous NumPy array (a copy only if it is not contiguous)."""
     array: np.ndarray = tensor.detach().contiguous().numpy()
+    return array
+
+
+def _rows(tensor: Tensor, rows: int) -> np.ndarray:
+    """The tensor as an array, with rows of zeros added up to the number that the kernels work on at once."""
+    array = _array(tensor)
+    if len(array) < rows:
+        padding = np.zeros((rows - len(array), *array.shape[1:]), np.float32)
+        array = np.concatenate([array, padding])
     return array
 
 

@@ -1,8 +1,11 @@
-"""Compiled projection of Gaussians to the image plane, and its derivative by hand.
+"""Compiled projection of Gaussians to the image plane, sixteen at a time, and its derivative by hand.
 
-Same mathematics as `reference.project`, one Gaussian at a time. With J the Jacobian of the perspective projection, W the
-rotation of the camera and R S the axes of the Gaussian, M = J W R S is 2 x 3 and the 2D covariance is M M^T + E,
-where E is the dilation plus the extra variance. Opacity is kept as its logarithm: compensation is then a sum.
+Same mathematics as `reference.project`. With J the Jacobian of the perspective projection, W the rotation of
+the camera and R S the axes of a Gaussian, M = J W R S is 2 x 3 and the 2D covariance is M M^T + E, where E is
+the dilation plus the extra variance. Opacity is kept as its logarithm: compensation is then a sum.
+
+Arrays have at least 16 rows. A part of the work whose length is no multiple of 16 ends with a group of 16 that
+overlaps the one before: it computes the same numbers again.
 """
 
 from __future__ import annotations
@@ -11,109 +14,152 @@ import math
 
 import numpy as np
 
-from methods.splatting import sh
+from methods.splatting import sh, simd
 from methods.splatting.jit import kernel
 from methods.splatting.viewport import ALPHA_MIN, EPS2D
 
-# Columns of the table of projected Gaussians. The exponent is lno + A dx^2 + B dx dy + C dy^2.
-MX, MY, A, B, C, LNO, RED, GREEN, BLUE, Z, EXTENT_X, EXTENT_Y = range(12)
-COLUMNS = 12
-# Columns of the gradient of one (Gaussian, tile): moments of h = dL/dlno about the mean, then dL/d(colour, z).
+# Columns of the table of projected Gaussians; the exponent is lno + A dx^2 + B dx dy + C dy^2. A row is one cache
+# line. Rows of Gaussians that are not drawn hold anything but have DRAWN = 0.
+MX, MY, A, B, C, LNO, RED, GREEN, BLUE, Z, EXTENT_X, EXTENT_Y, DRAWN = range(13)
+COLUMNS = 16
+# Columns of the gradient of one (Gaussian, tile): six moments of h = dL/dlno about the mean (1, x, y, xx, xy, yy),
+# then dL/d(red, green, blue, z).
 GRADIENTS = 16
 
 # Entries of the camera vector.
 FX, FY, CX, CY, NEAR, U_MIN, U_MAX, V_MIN, V_MAX, WIDTH, HEIGHT, CENTER_X, CENTER_Y, CENTER_Z = range(14)
 
 f32 = np.float32
-ZERO, HALF, ONE, TWO, THREE, FIVE = f32(0.0), f32(0.5), f32(1.0), f32(2.0), f32(3.0), f32(5.0)
+LANES = simd.WIDTH
+ZERO, HALF, ONE, TWO = f32(0.0), f32(0.5), f32(1.0), f32(2.0)
 DILATION = f32(EPS2D)
 LN_ALPHA_MIN = f32(math.log(ALPHA_MIN))
 TINY = f32(np.finfo(np.float32).tiny)
+# Square of the length below which a quaternion means no rotation, as in torch's normalize.
+NO_LENGTH = f32(1e-24)
 FAR_OUT = f32(2.0**30)
 INFINITY = f32(np.inf)
-Y0, Y1, Y2_XY, Y2_ZZ = f32(sh.Y0), f32(sh.Y1), f32(sh.Y2_XY), f32(sh.Y2_ZZ)
+Y0, Y1 = f32(sh.Y0), f32(sh.Y1)
+Y2_XY, Y2_ZZ, Y2_XX_YY = f32(sh.Y2_XY), f32(sh.Y2_ZZ), f32(0.5 * sh.Y2_XY)
 Y3_3, Y3_2, Y3_1, Y3_0 = f32(sh.Y3_3), f32(sh.Y3_2), f32(sh.Y3_1), f32(sh.Y3_0)
+Y3_XX_YY = f32(0.5 * sh.Y3_2)
 
 
 @kernel
-def sh_basis(degree, x, y, z, out):
-    """Value of each basis function in the unit direction (x, y, z); see `sh.basis`."""
-    out[0] = Y0
+def _times(scalar, lanes):
+    return simd.splat(f32(scalar)) * lanes
+
+
+@kernel
+def _sh_basis(degree, x, y, z, out):
+    """Value of each basis function in the unit direction (x, y, z), 16 lanes each; see `sh.basis`."""
+    simd.store(out, 0, simd.splat(Y0))
     if degree >= 1:
-        out[1] = -Y1 * y
-        out[2] = Y1 * z
-        out[3] = -Y1 * x
+        simd.store(out, 16, _times(-Y1, y))
+        simd.store(out, 32, _times(Y1, z))
+        simd.store(out, 48, _times(-Y1, x))
     if degree >= 2:
-        out[4] = Y2_XY * x * y
-        out[5] = -Y2_XY * y * z
-        out[6] = Y2_ZZ * (THREE * z * z - ONE)
-        out[7] = -Y2_XY * x * z
-        out[8] = HALF * Y2_XY * (x * x - y * y)
-    if degree >= 3:
-        out[9] = -Y3_3 * y * (THREE * x * x - y * y)
-        out[10] = Y3_2 * x * y * z
-        out[11] = -Y3_1 * y * (FIVE * z * z - ONE)
-        out[12] = Y3_0 * z * (FIVE * z * z - THREE)
-        out[13] = -Y3_1 * x * (FIVE * z * z - ONE)
-        out[14] = HALF * Y3_2 * z * (x * x - y * y)
-        out[15] = -Y3_3 * x * (x * x - THREE * y * y)
+        xx_yy = x * x - y * y
+        simd.store(out, 64, _times(Y2_XY, x * y))
+        simd.store(out, 80, _times(-Y2_XY, y * z))
+        simd.store(out, 96, _times(Y2_ZZ, _times(3.0, z * z) - simd.splat(ONE)))
+        simd.store(out, 112, _times(-Y2_XY, x * z))
+        simd.store(out, 128, _times(Y2_XX_YY, xx_yy))
+        if degree >= 3:
+            ring = _times(5.0, z * z) - simd.splat(ONE)
+            simd.store(out, 144, _times(-Y3_3, y * (_times(3.0, x * x) - y * y)))
+            simd.store(out, 160, _times(Y3_2, x * y * z))
+            simd.store(out, 176, _times(-Y3_1, y * ring))
+            simd.store(out, 192, _times(Y3_0, z * (ring - simd.splat(TWO))))
+            simd.store(out, 208, _times(-Y3_1, x * ring))
+            simd.store(out, 224, _times(Y3_XX_YY, z * xx_yy))
+            simd.store(out, 240, _times(-Y3_3, x * (x * x - _times(3.0, y * y))))
 
 
 @kernel
-def sh_direction_gradient(degree, x, y, z, g):
-    """dL/d(x, y, z) from g[k] = dL/d basis_k."""
-    gx = -Y1 * g[3]
-    gy = -Y1 * g[1]
-    gz = Y1 * g[2]
+def _sh_direction_gradient(degree, x, y, z, g):
+    """dL/d(x, y, z) from the 16 lanes each of dL/d basis, degree >= 1."""
+    gx = _times(-Y1, simd.load(g, 48))
+    gy = _times(-Y1, simd.load(g, 16))
+    gz = _times(Y1, simd.load(g, 32))
     if degree >= 2:
-        gx += Y2_XY * (y * g[4] - z * g[7] + x * g[8])
-        gy += Y2_XY * (x * g[4] - z * g[5] - y * g[8])
-        gz += Y2_XY * (-y * g[5] - x * g[7]) + (THREE + THREE) * Y2_ZZ * z * g[6]
+        g4, g5, g6 = simd.load(g, 64), simd.load(g, 80), simd.load(g, 96)
+        g7, g8 = simd.load(g, 112), simd.load(g, 128)
+        gx = gx + _times(Y2_XY, y * g4 - z * g7 + x * g8)
+        gy = gy + _times(Y2_XY, x * g4 - z * g5 - y * g8)
+        gz = gz + _times(6.0 * Y2_ZZ, z * g6) - _times(Y2_XY, y * g5 + x * g7)
     if degree >= 3:
-        xx, yy, zz = x * x, y * y, z * z
-        six, ten, fifteen = f32(6.0), f32(10.0), f32(15.0)
-        gx += -six * Y3_3 * x * y * g[9] + Y3_2 * y * z * g[10] - Y3_1 * (FIVE * zz - ONE) * g[13]
-        gx += Y3_2 * x * z * g[14] - THREE * Y3_3 * (xx - yy) * g[15]
-        gy += -THREE * Y3_3 * (xx - yy) * g[9] + Y3_2 * x * z * g[10] - Y3_1 * (FIVE * zz - ONE) * g[11]
-        gy += -Y3_2 * y * z * g[14] + six * Y3_3 * x * y * g[15]
-        gz += Y3_2 * x * y * g[10] - ten * Y3_1 * z * (y * g[11] + x * g[13])
-        gz += Y3_0 * (fifteen * zz - THREE) * g[12] + HALF * Y3_2 * (xx - yy) * g[14]
+        g9, g10, g11, g12 = simd.load(g, 144), simd.load(g, 160), simd.load(g, 176), simd.load(g, 192)
+        g13, g14, g15 = simd.load(g, 208), simd.load(g, 224), simd.load(g, 240)
+        ring = _times(5.0, z * z) - simd.splat(ONE)
+        xx_yy = x * x - y * y
+        xy2 = _times(2.0, x * y)
+        gx = gx + _times(Y3_2, z * (y * g10 + x * g14)) - _times(Y3_1, ring * g13)
+        gx = gx - _times(3.0 * Y3_3, xy2 * g9 + xx_yy * g15)
+        gy = gy + _times(Y3_2, z * (x * g10 - y * g14)) - _times(Y3_1, ring * g11)
+        gy = gy - _times(3.0 * Y3_3, xx_yy * g9 - xy2 * g15)
+        gz = gz + _times(Y3_2, x * y * g10) - _times(10.0 * Y3_1, z * (y * g11 + x * g13))
+        gz = gz + _times(3.0 * Y3_0, ring * g12) + _times(Y3_XX_YY, xx_yy * g14)
     return gx, gy, gz
 
 
 @kernel
-def _extra(extra, i):
-    """Extra covariance (xx, xy, yy) of Gaussian i from an array with 0, 1 or 3 columns."""
+def _extra(extra, row):
+    """Extra covariance (xx, xy, yy) of 16 Gaussians from an array with 0, 1 or 3 columns."""
     columns = extra.shape[1]
-    if columns == 0:
-        return ZERO, ZERO, ZERO
+    zero = simd.splat(ZERO)
+    if columns == 3:
+        xx, xy, yy = simd.load3(extra, 3 * row)
+        return xx, xy, yy
     if columns == 1:
-        return extra[i, 0], ZERO, extra[i, 0]
-    return extra[i, 0], extra[i, 1], extra[i, 2]
+        variance = simd.load(extra, row)
+        return variance, zero, variance
+    return zero, zero, zero
 
 
 @kernel
-def _axes(quats, log_scales, i, w2c, j00, j02, j11, j12):
-    """Rotation R, T = J W and M = T R S of Gaussian i, flat."""
-    qw, qx, qy, qz = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
-    inverse = ONE / math.sqrt(qw * qw + qx * qx + qy * qy + qz * qz)
+def _to_camera(means, row, w2c, camera):
+    """World position p, depth (1 where not in front), its inverse, x/z, y/z, and which lanes are in front."""
+    p = simd.load3(means, 3 * row)
+    x = simd.splat(w2c[0, 3]) + _times(w2c[0, 0], p[0]) + _times(w2c[0, 1], p[1]) + _times(w2c[0, 2], p[2])
+    y = simd.splat(w2c[1, 3]) + _times(w2c[1, 0], p[0]) + _times(w2c[1, 1], p[1]) + _times(w2c[1, 2], p[2])
+    z = simd.splat(w2c[2, 3]) + _times(w2c[2, 0], p[0]) + _times(w2c[2, 1], p[1]) + _times(w2c[2, 2], p[2])
+    in_front = z > simd.splat(camera[NEAR])
+    z = simd.select(in_front, z, simd.splat(ONE))
+    iz = simd.splat(ONE) / z
+    return p, z, iz, x * iz, y * iz, in_front
+
+
+@kernel
+def _jacobian(iz, x_z, y_z, camera):
+    """The four entries of J = [j00 0 j02; 0 j11 j12], and the clamped x/z and y/z they are taken at."""
+    u = simd.minimum(simd.maximum(x_z, simd.splat(camera[U_MIN])), simd.splat(camera[U_MAX]))
+    v = simd.minimum(simd.maximum(y_z, simd.splat(camera[V_MIN])), simd.splat(camera[V_MAX]))
+    j00, j11 = _times(camera[FX], iz), _times(camera[FY], iz)
+    zero = simd.splat(ZERO)
+    return j00, zero - j00 * u, j11, zero - j11 * v, u, v
+
+
+@kernel
+def _axes(quats, log_scales, row, w2c, j00, j02, j11, j12):
+    """Unit quaternion and inverse length, scales, rotation R, T = J W and M = T R S, each flat."""
+    qw, qx, qy, qz = simd.load4(quats, 4 * row)
+    length = simd.maximum(qw * qw + qx * qx + qy * qy + qz * qz, simd.splat(NO_LENGTH))
+    one = simd.splat(ONE)
+    inverse = one / simd.sqrt(length)
     w, x, y, z = qw * inverse, qx * inverse, qy * inverse, qz * inverse
-    r00 = ONE - TWO * (y * y + z * z)
-    r01 = TWO * (x * y - w * z)
-    r02 = TWO * (x * z + w * y)
-    r10 = TWO * (x * y + w * z)
-    r11 = ONE - TWO * (x * x + z * z)
-    r12 = TWO * (y * z - w * x)
-    r20 = TWO * (x * z - w * y)
-    r21 = TWO * (y * z + w * x)
-    r22 = ONE - TWO * (x * x + y * y)
-    t00 = j00 * w2c[0, 0] + j02 * w2c[2, 0]
-    t01 = j00 * w2c[0, 1] + j02 * w2c[2, 1]
-    t02 = j00 * w2c[0, 2] + j02 * w2c[2, 2]
-    t10 = j11 * w2c[1, 0] + j12 * w2c[2, 0]
-    t11 = j11 * w2c[1, 1] + j12 * w2c[2, 1]
-    t12 = j11 * w2c[1, 2] + j12 * w2c[2, 2]
-    s0, s1, s2 = math.exp(log_scales[i, 0]), math.exp(log_scales[i, 1]), math.exp(log_scales[i, 2])
+    x2, y2, z2 = x + x, y + y, z + z
+    r00, r01, r02 = one - (y * y2 + z * z2), x * y2 - w * z2, x * z2 + w * y2
+    r10, r11, r12 = x * y2 + w * z2, one - (x * x2 + z * z2), y * z2 - w * x2
+    r20, r21, r22 = x * z2 - w * y2, y * z2 + w * x2, one - (x * x2 + y * y2)
+    t00 = _times(w2c[0, 0], j00) + _times(w2c[2, 0], j02)
+    t01 = _times(w2c[0, 1], j00) + _times(w2c[2, 1], j02)
+    t02 = _times(w2c[0, 2], j00) + _times(w2c[2, 2], j02)
+    t10 = _times(w2c[1, 0], j11) + _times(w2c[2, 0], j12)
+    t11 = _times(w2c[1, 1], j11) + _times(w2c[2, 1], j12)
+    t12 = _times(w2c[1, 2], j11) + _times(w2c[2, 2], j12)
+    l0, l1, l2 = simd.load3(log_scales, 3 * row)
+    s0, s1, s2 = simd.exp(l0), simd.exp(l1), simd.exp(l2)
     m = (
         s0 * (t00 * r00 + t01 * r10 + t02 * r20),
         s1 * (t00 * r01 + t01 * r11 + t02 * r21),
@@ -123,8 +169,17 @@ def _axes(quats, log_scales, i, w2c, j00, j02, j11, j12):
         s2 * (t10 * r02 + t11 * r12 + t12 * r22),
     )
     r = (r00, r01, r02, r10, r11, r12, r20, r21, r22)
-    t = (t00, t01, t02, t10, t11, t12)
-    return (w, x, y, z, inverse), (s0, s1, s2), r, t, m
+    return (w, x, y, z, inverse), (s0, s1, s2), r, (t00, t01, t02, t10, t11, t12), m
+
+
+@kernel
+def _direction(p, camera):
+    """Unit vector from the camera to each Gaussian, and the inverse distance."""
+    dx = p[0] - simd.splat(camera[CENTER_X])
+    dy = p[1] - simd.splat(camera[CENTER_Y])
+    dz = p[2] - simd.splat(camera[CENTER_Z])
+    inverse = simd.splat(ONE) / simd.sqrt(simd.maximum(dx * dx + dy * dy + dz * dz, simd.splat(NO_LENGTH)))
+    return dx * inverse, dy * inverse, dz * inverse, inverse
 
 
 @kernel
@@ -142,95 +197,130 @@ def project_forward(
     w2c,  # [4, 4]
     camera,  # [14]
     antialiased,
-    table,  # out [N, COLUMNS]; rows with radius 0 are left unwritten
+    table,  # out [N, COLUMNS]
     radii,  # out [N] int32
 ):
     """Project Gaussians begin..end."""
-    basis = np.empty(16, np.float32)
-    for i in range(begin, end):
-        radii[i] = 0
-        px, py, pz = means[i, 0], means[i, 1], means[i, 2]
-        z = w2c[2, 0] * px + w2c[2, 1] * py + w2c[2, 2] * pz + w2c[2, 3]
-        if not z > camera[NEAR]:
-            continue
-        iz = ONE / z
-        x_z = (w2c[0, 0] * px + w2c[0, 1] * py + w2c[0, 2] * pz + w2c[0, 3]) * iz
-        y_z = (w2c[1, 0] * px + w2c[1, 1] * py + w2c[1, 2] * pz + w2c[1, 3]) * iz
-        u = min(max(x_z, camera[U_MIN]), camera[U_MAX])
-        v = min(max(y_z, camera[V_MIN]), camera[V_MAX])
-        j00, j02 = camera[FX] * iz, -camera[FX] * u * iz
-        j11, j12 = camera[FY] * iz, -camera[FY] * v * iz
-        _, _, _, _, (m00, m01, m02, m10, m11, m12) = _axes(quats, log_scales, i, w2c, j00, j02, j11, j12)
+    basis = np.empty(16 * LANES, np.float32)
+    zero, half, one = simd.splat(ZERO), simd.splat(HALF), simd.splat(ONE)
+    dilation = simd.splat(DILATION)
+    compensated = antialiased or extra.shape[1] > 0
+    stride = 3 * coefficients.shape[1]
+    for group in range(begin, end, LANES):
+        row = min(group, end - LANES)
+        p, z, iz, x_z, y_z, in_front = _to_camera(means, row, w2c, camera)
+        j00, j02, j11, j12, _, _ = _jacobian(iz, x_z, y_z, camera)
+        _, _, _, _, m = _axes(quats, log_scales, row, w2c, j00, j02, j11, j12)
+        m00, m01, m02, m10, m11, m12 = m
         a = m00 * m00 + m01 * m01 + m02 * m02
         b = m00 * m10 + m01 * m11 + m02 * m12
         c = m10 * m10 + m11 * m11 + m12 * m12
         n0, n1, n2 = m01 * m12 - m02 * m11, m02 * m10 - m00 * m12, m00 * m11 - m01 * m10
         det_sharp = n0 * n0 + n1 * n1 + n2 * n2
-        ea, eb, ec = _extra(extra, i)
-        ea += DILATION
-        ec += DILATION
-        det = det_sharp + a * ec + c * ea - TWO * b * eb + (ea * ec - eb * eb)
+        ea, eb, ec = _extra(extra, row)
+        ea, ec = ea + dilation, ec + dilation
+        det = det_sharp + a * ec + c * ea - (b + b) * eb + (ea * ec - eb * eb)
+        det_before = det_sharp
+        if not antialiased:
+            det_before = det_sharp + dilation * (a + c + dilation)
         a, b, c = a + ea, b + eb, c + ec
-        if antialiased:
-            det_before = det_sharp
-        else:
-            det_before = det_sharp + DILATION * (a - ea + c - ec) + DILATION * DILATION
-        if not (det > ZERO and a > ZERO and c > ZERO and det_before > TINY and det < INFINITY):
-            continue
+        drawn = in_front & (det > zero) & (a > zero) & (c > zero)
+        drawn = drawn & (det_before > simd.splat(TINY)) & (det < simd.splat(INFINITY))
 
-        logit = logits[i]
-        log_opacity = min(logit, ZERO) - math.log1p(math.exp(-abs(logit)))
-        if antialiased or extra.shape[1] > 0:
-            log_opacity += HALF * (math.log(det_before) - math.log(det))
-        reach_squared = TWO * (log_opacity - LN_ALPHA_MIN)
-        if not reach_squared > ZERO:
-            continue
-        extent_x, extent_y = math.sqrt(reach_squared * a), math.sqrt(reach_squared * c)
-        mx, my = camera[FX] * x_z + camera[CX], camera[FY] * y_z + camera[CY]
+        logit = simd.load(logits, row)
+        log_opacity = simd.minimum(logit, zero) - simd.log(
+            one + simd.exp(zero - simd.maximum(logit, zero - logit))
+        )
+        if compensated:
+            log_opacity = log_opacity + half * (simd.log(det_before) - simd.log(det))
+        reach_squared = _times(2.0, log_opacity - simd.splat(LN_ALPHA_MIN))
+        drawn = drawn & (reach_squared > zero)
+        extent_x, extent_y = simd.sqrt(reach_squared * a), simd.sqrt(reach_squared * c)
+        mx = _times(camera[FX], x_z) + simd.splat(camera[CX])
+        my = _times(camera[FY], y_z) + simd.splat(camera[CY])
         if offsets.shape[0] > 0:
-            mx += offsets[i, 0]
-            my += offsets[i, 1]
-        inside_x = mx + extent_x > ZERO and mx - extent_x < camera[WIDTH]
-        inside_y = my + extent_y > ZERO and my - extent_y < camera[HEIGHT]
-        if not (inside_x and inside_y):
-            continue
-        radii[i] = max(math.ceil(min(max(extent_x, extent_y), FAR_OUT)), 1)
+            mx = mx + simd.load_strided(offsets, 2 * row, 2)
+            my = my + simd.load_strided(offsets, 2 * row + 1, 2)
+        drawn = drawn & (mx + extent_x > zero) & (mx - extent_x < simd.splat(camera[WIDTH]))
+        drawn = drawn & (my + extent_y > zero) & (my - extent_y < simd.splat(camera[HEIGHT]))
+        extent = simd.minimum(simd.maximum(extent_x, extent_y), simd.splat(FAR_OUT))
+        simd.store_ints(radii, row, simd.select(drawn, simd.maximum(simd.ceil(extent), one), zero))
 
-        inverse = ONE / det
-        table[i, MX] = mx
-        table[i, MY] = my
-        table[i, A] = -HALF * c * inverse
-        table[i, B] = b * inverse
-        table[i, C] = -HALF * a * inverse
-        table[i, LNO] = log_opacity
-        table[i, Z] = z
-        table[i, EXTENT_X] = extent_x
-        table[i, EXTENT_Y] = extent_y
-        if degree < 0:
-            for channel in range(3):
-                table[i, RED + channel] = coefficients[i, 0, channel]
-            continue
-        if degree > 0:
-            dx, dy, dz = px - camera[CENTER_X], py - camera[CENTER_Y], pz - camera[CENTER_Z]
-            inverse = ONE / math.sqrt(dx * dx + dy * dy + dz * dz)
-            sh_basis(degree, dx * inverse, dy * inverse, dz * inverse, basis)
-        else:
-            basis[0] = Y0
-        for channel in range(3):
-            value = HALF
-            for k in range((degree + 1) * (degree + 1)):
-                value += basis[k] * coefficients[i, k, channel]
-            table[i, RED + channel] = max(value, ZERO)
+        red, green, blue = zero, zero, zero
+        if simd.bits(drawn) != 0:
+            at = row * stride
+            if degree < 0:
+                red = simd.load_strided(coefficients, at, stride)
+                green = simd.load_strided(coefficients, at + 1, stride)
+                blue = simd.load_strided(coefficients, at + 2, stride)
+            else:
+                x, y, z_direction, _ = _direction(p, camera)
+                _sh_basis(degree, x, y, z_direction, basis)
+                red, green, blue = half, half, half
+                for k in range((degree + 1) * (degree + 1)):
+                    value = simd.load(basis, LANES * k)
+                    red = simd.fma(value, simd.load_strided(coefficients, at + 3 * k, stride), red)
+                    green = simd.fma(value, simd.load_strided(coefficients, at + 3 * k + 1, stride), green)
+                    blue = simd.fma(value, simd.load_strided(coefficients, at + 3 * k + 2, stride), blue)
+                red, green, blue = simd.maximum(red, zero), simd.maximum(green, zero), simd.maximum(blue, zero)
+        inverse = one / det
+        rows = simd.transposed(
+            (
+                mx,
+                my,
+                _times(-0.5, c * inverse),
+                b * inverse,
+                _times(-0.5, a * inverse),
+                log_opacity,
+                red,
+                green,
+                blue,
+                z,
+                extent_x,
+                extent_y,
+                simd.select(drawn, one, zero),
+                zero,
+                zero,
+                zero,
+            )
+        )
+        for lane in range(LANES):
+            simd.store(table, COLUMNS * (row + lane), rows[lane])
+
+
+@kernel
+def _load_rows(array, row):
+    """The sixteen columns of rows row..row + 16 of an array with 16 columns."""
+    at = 16 * row
+    return simd.transposed(
+        (
+            simd.load(array, at),
+            simd.load(array, at + 16),
+            simd.load(array, at + 32),
+            simd.load(array, at + 48),
+            simd.load(array, at + 64),
+            simd.load(array, at + 80),
+            simd.load(array, at + 96),
+            simd.load(array, at + 112),
+            simd.load(array, at + 128),
+            simd.load(array, at + 144),
+            simd.load(array, at + 160),
+            simd.load(array, at + 176),
+            simd.load(array, at + 192),
+            simd.load(array, at + 208),
+            simd.load(array, at + 224),
+            simd.load(array, at + 240),
+        )
+    )
 
 
 @kernel
 def project_backward(
     begin,
     end,
-    order,  # [V] drawn Gaussians
-    candidates,  # [V + 1] first entry of each
-    entry_end,  # [V] end of its entries
-    entry_slot,  # [candidates] where an entry's gradient lies
+    entry_start,  # [N + 1] first entry of each Gaussian
+    entry_end,  # [N] end of its entries
+    entry_slot,  # [E] where an entry's gradient lies
     slot_gradients,  # [slots, GRADIENTS]
     means,
     quats,
@@ -243,7 +333,7 @@ def project_backward(
     camera,
     antialiased,
     table,  # [N, COLUMNS] as project_forward left it
-    d_means,  # out, all of them zero where a Gaussian was not drawn
+    d_means,  # out, as are all that follow; zero where a Gaussian was not drawn
     d_quats,
     d_log_scales,
     d_logits,
@@ -251,140 +341,125 @@ def project_backward(
     d_extra,  # [N, 0 | 1 | 3]
     d_offsets,  # [N, 2] or [0, 2]
 ):
-    """Gradients of the drawn Gaussians order[begin..end], each summed over its tiles in their fixed order."""
-    basis = np.empty(16, np.float32)
-    d_basis = np.zeros(16, np.float32)
-    for rank in range(begin, end):
-        i = order[rank]
-        h = hx = hy = hxx = hxy = hyy = ZERO
-        d_red = d_green = d_blue = d_z = ZERO
-        for entry in range(candidates[rank], entry_end[rank]):
-            slot = entry_slot[entry]
-            h += slot_gradients[slot, 0]
-            hx += slot_gradients[slot, 1]
-            hy += slot_gradients[slot, 2]
-            hxx += slot_gradients[slot, 3]
-            hxy += slot_gradients[slot, 4]
-            hyy += slot_gradients[slot, 5]
-            d_red += slot_gradients[slot, 6]
-            d_green += slot_gradients[slot, 7]
-            d_blue += slot_gradients[slot, 8]
-            d_z += slot_gradients[slot, 9]
-
-        px, py, pz = means[i, 0], means[i, 1], means[i, 2]
-        d_px = d_py = d_pz = ZERO
+    """Gradients of the Gaussians begin..end, each summed over its tiles in their fixed order."""
+    basis = np.empty(16 * LANES, np.float32)
+    d_basis = np.empty(16 * LANES, np.float32)
+    sums = np.empty((LANES, GRADIENTS), np.float32)
+    zero, half, one = simd.splat(ZERO), simd.splat(HALF), simd.splat(ONE)
+    dilation = simd.splat(DILATION)
+    compensated = antialiased or extra.shape[1] > 0
+    stride = 3 * coefficients.shape[1]
+    count = (degree + 1) * (degree + 1) if degree >= 0 else 1
+    for group in range(begin, end, LANES):
+        row = min(group, end - LANES)
+        for lane in range(LANES):
+            total = zero
+            for entry in range(entry_start[row + lane], entry_end[row + lane]):
+                total = total + simd.load(slot_gradients, GRADIENTS * entry_slot[entry])
+            simd.store(sums, GRADIENTS * lane, total)
+        h, hx, hy, hxx, hxy, hyy, d_red, d_green, d_blue, d_z, _, _, _, _, _, _ = _load_rows(sums, 0)
+        _, _, a, b, c, _, red, green, blue, _, _, _, drawn, _, _, _ = _load_rows(table, row)
+        drawn = drawn > zero
+        p, z, iz, x_z, y_z, _ = _to_camera(means, row, w2c, camera)
 
         # Colour.
+        d_px, d_py, d_pz = zero, zero, zero
+        at = row * stride
         if degree < 0:
-            if d_coefficients.shape[0] > 0:
-                d_coefficients[i, 0, 0] = d_red
-                d_coefficients[i, 0, 1] = d_green
-                d_coefficients[i, 0, 2] = d_blue
+            simd.store(basis, 0, one)
         else:
-            d_red = d_red if table[i, RED] > ZERO else ZERO
-            d_green = d_green if table[i, GREEN] > ZERO else ZERO
-            d_blue = d_blue if table[i, BLUE] > ZERO else ZERO
-            count = (degree + 1) * (degree + 1)
-            dx = dy = dz = inverse = ZERO
-            basis[0] = Y0
-            if degree > 0:
-                dx, dy, dz = px - camera[CENTER_X], py - camera[CENTER_Y], pz - camera[CENTER_Z]
-                inverse = ONE / math.sqrt(dx * dx + dy * dy + dz * dz)
-                dx, dy, dz = dx * inverse, dy * inverse, dz * inverse
-                sh_basis(degree, dx, dy, dz, basis)
-            if d_coefficients.shape[0] > 0:
-                for k in range(count):
-                    d_coefficients[i, k, 0] = basis[k] * d_red
-                    d_coefficients[i, k, 1] = basis[k] * d_green
-                    d_coefficients[i, k, 2] = basis[k] * d_blue
+            d_red = simd.select(red > zero, d_red, zero)
+            d_green = simd.select(green > zero, d_green, zero)
+            d_blue = simd.select(blue > zero, d_blue, zero)
+            x, y, z_direction, inverse = _direction(p, camera)
+            _sh_basis(degree, x, y, z_direction, basis)
             if degree > 0:
                 for k in range(1, count):
-                    d_basis[k] = (
-                        d_red * coefficients[i, k, 0]
-                        + d_green * coefficients[i, k, 1]
-                        + d_blue * coefficients[i, k, 2]
-                    )
-                gx, gy, gz = sh_direction_gradient(degree, dx, dy, dz, d_basis)
-                radial = gx * dx + gy * dy + gz * dz
-                d_px = (gx - radial * dx) * inverse
-                d_py = (gy - radial * dy) * inverse
-                d_pz = (gz - radial * dz) * inverse
+                    value = d_red * simd.load_strided(coefficients, at + 3 * k, stride)
+                    value = simd.fma(d_green, simd.load_strided(coefficients, at + 3 * k + 1, stride), value)
+                    value = simd.fma(d_blue, simd.load_strided(coefficients, at + 3 * k + 2, stride), value)
+                    simd.store(d_basis, LANES * k, value)
+                gx, gy, gz = _sh_direction_gradient(degree, x, y, z_direction, d_basis)
+                radial = gx * x + gy * y + gz * z_direction
+                d_px = (gx - radial * x) * inverse
+                d_py = (gy - radial * y) * inverse
+                d_pz = (gz - radial * z_direction) * inverse
+        if d_coefficients.shape[0] > 0:
+            for k in range(coefficients.shape[1]):
+                value = simd.select(drawn, simd.load(basis, LANES * k), zero) if k < count else zero
+                simd.store_strided(d_coefficients, at + 3 * k, stride, value * d_red)
+                simd.store_strided(d_coefficients, at + 3 * k + 1, stride, value * d_green)
+                simd.store_strided(d_coefficients, at + 3 * k + 2, stride, value * d_blue)
 
-        # Position on the image. K = (ka, kb, kc) is the inverse covariance.
-        ka, kb, kc = -TWO * table[i, A], -table[i, B], -TWO * table[i, C]
+        # Position on the image, opacity. K = (ka, kb, kc) is the inverse covariance.
+        ka, kb, kc = _times(-2.0, a), zero - b, _times(-2.0, c)
         d_mx = ka * hx + kb * hy
         d_my = kb * hx + kc * hy
         if d_offsets.shape[0] > 0:
-            d_offsets[i, 0] = d_mx
-            d_offsets[i, 1] = d_my
-        logit = logits[i]
-        d_logits[i] = h / (ONE + math.exp(logit))
+            simd.store_strided(d_offsets, 2 * row, 2, simd.select(drawn, d_mx, zero))
+            simd.store_strided(d_offsets, 2 * row + 1, 2, simd.select(drawn, d_my, zero))
+        d_logit = h / (one + simd.exp(simd.load(logits, row)))
+        simd.store(d_logits, row, simd.select(drawn, d_logit, zero))
 
         # dL/d covariance, as a symmetric matrix: K H K / 2 with H the second moments of h.
         p00, p01 = ka * hxx + kb * hxy, ka * hxy + kb * hyy
         p10, p11 = kb * hxx + kc * hxy, kb * hxy + kc * hyy
-        g00 = HALF * (p00 * ka + p01 * kb)
-        g01 = HALF * (p00 * kb + p01 * kc)
-        g11 = HALF * (p10 * kb + p11 * kc)
-        compensated = antialiased or extra.shape[1] > 0
+        g00 = half * (p00 * ka + p01 * kb)
+        g01 = half * (p00 * kb + p01 * kc)
+        g11 = half * (p10 * kb + p11 * kc)
         if compensated:
             # lno holds -ln(det) / 2, whose derivative is -K / 2.
-            g00 -= HALF * h * ka
-            g01 -= HALF * h * kb
-            g11 -= HALF * h * kc
+            g00 = g00 - half * h * ka
+            g01 = g01 - half * h * kb
+            g11 = g11 - half * h * kc
         if d_extra.shape[1] == 1:
-            d_extra[i, 0] = g00 + g11
+            simd.store(d_extra, row, simd.select(drawn, g00 + g11, zero))
         elif d_extra.shape[1] == 3:
-            d_extra[i, 0] = g00
-            d_extra[i, 1] = TWO * g01
-            d_extra[i, 2] = g11
+            simd.store3(
+                d_extra,
+                3 * row,
+                (
+                    simd.select(drawn, g00, zero),
+                    simd.select(drawn, g01 + g01, zero),
+                    simd.select(drawn, g11, zero),
+                ),
+            )
 
-        z = table[i, Z]
-        iz = ONE / z
-        x_z = (w2c[0, 0] * px + w2c[0, 1] * py + w2c[0, 2] * pz + w2c[0, 3]) * iz
-        y_z = (w2c[1, 0] * px + w2c[1, 1] * py + w2c[1, 2] * pz + w2c[1, 3]) * iz
-        u = min(max(x_z, camera[U_MIN]), camera[U_MAX])
-        v = min(max(y_z, camera[V_MIN]), camera[V_MAX])
-        j00, j02 = camera[FX] * iz, -camera[FX] * u * iz
-        j11, j12 = camera[FY] * iz, -camera[FY] * v * iz
-        q, s, r, t, m = _axes(quats, log_scales, i, w2c, j00, j02, j11, j12)
+        j00, j02, j11, j12, u, v = _jacobian(iz, x_z, y_z, camera)
+        q, s, r, t, m = _axes(quats, log_scales, row, w2c, j00, j02, j11, j12)
         m00, m01, m02, m10, m11, m12 = m
-        det_gain = ZERO
-        if compensated:
-            n0, n1, n2 = m01 * m12 - m02 * m11, m02 * m10 - m00 * m12, m00 * m11 - m01 * m10
-            det_sharp = n0 * n0 + n1 * n1 + n2 * n2
-            if antialiased:
-                det_gain = h / det_sharp
-            else:
-                # lno holds +ln(det of the dilated covariance) / 2.
-                a = m00 * m00 + m01 * m01 + m02 * m02
-                b = m00 * m10 + m01 * m11 + m02 * m12
-                c = m10 * m10 + m11 * m11 + m12 * m12
-                gain = HALF * h / (det_sharp + DILATION * (a + c) + DILATION * DILATION)
-                g00 += gain * (c + DILATION)
-                g01 -= gain * b
-                g11 += gain * (a + DILATION)
-        d00, d01, d02 = (
-            TWO * (g00 * m00 + g01 * m10),
-            TWO * (g00 * m01 + g01 * m11),
-            TWO * (g00 * m02 + g01 * m12),
-        )
-        d10, d11, d12 = (
-            TWO * (g01 * m00 + g11 * m10),
-            TWO * (g01 * m01 + g11 * m11),
-            TWO * (g01 * m02 + g11 * m12),
-        )
+        n0, n1, n2 = m01 * m12 - m02 * m11, m02 * m10 - m00 * m12, m00 * m11 - m01 * m10
+        det_sharp = n0 * n0 + n1 * n1 + n2 * n2
+        if compensated and not antialiased:
+            # lno holds +ln(det of the dilated covariance) / 2.
+            da = m00 * m00 + m01 * m01 + m02 * m02 + dilation
+            db = m00 * m10 + m01 * m11 + m02 * m12
+            dc = m10 * m10 + m11 * m11 + m12 * m12 + dilation
+            gain = half * h / (det_sharp + dilation * (da + dc - dilation))
+            g00 = g00 + gain * dc
+            g01 = g01 - gain * db
+            g11 = g11 + gain * da
+        g00, g01, g11 = g00 + g00, g01 + g01, g11 + g11
+        d00, d01, d02 = g00 * m00 + g01 * m10, g00 * m01 + g01 * m11, g00 * m02 + g01 * m12
+        d10, d11, d12 = g01 * m00 + g11 * m10, g01 * m01 + g11 * m11, g01 * m02 + g11 * m12
         if antialiased:
-            # d ln |m0 x m1|^2 / 2, with n the cross product of the rows of M.
-            d00 += det_gain * (m11 * n2 - m12 * n1)
-            d01 += det_gain * (m12 * n0 - m10 * n2)
-            d02 += det_gain * (m10 * n1 - m11 * n0)
-            d10 += det_gain * (n1 * m02 - n2 * m01)
-            d11 += det_gain * (n2 * m00 - n0 * m02)
-            d12 += det_gain * (n0 * m01 - n1 * m00)
-        d_log_scales[i, 0] = d00 * m00 + d10 * m10
-        d_log_scales[i, 1] = d01 * m01 + d11 * m11
-        d_log_scales[i, 2] = d02 * m02 + d12 * m12
+            # lno holds ln |n| with n the cross product of the rows of M.
+            gain = h / det_sharp
+            d00 = d00 + gain * (m11 * n2 - m12 * n1)
+            d01 = d01 + gain * (m12 * n0 - m10 * n2)
+            d02 = d02 + gain * (m10 * n1 - m11 * n0)
+            d10 = d10 + gain * (n1 * m02 - n2 * m01)
+            d11 = d11 + gain * (n2 * m00 - n0 * m02)
+            d12 = d12 + gain * (n0 * m01 - n1 * m00)
+        simd.store3(
+            d_log_scales,
+            3 * row,
+            (
+                simd.select(drawn, d00 * m00 + d10 * m10, zero),
+                simd.select(drawn, d01 * m01 + d11 * m11, zero),
+                simd.select(drawn, d02 * m02 + d12 * m12, zero),
+            ),
+        )
 
         # M = T R S: first T R, then R (the quaternion) and T.
         s0, s1, s2 = s
@@ -395,41 +470,48 @@ def project_backward(
         e10, e11, e12 = t01 * d00 + t11 * d10, t01 * d01 + t11 * d11, t01 * d02 + t11 * d12
         e20, e21, e22 = t02 * d00 + t12 * d10, t02 * d01 + t12 * d11, t02 * d02 + t12 * d12
         qw, qx, qy, qz, inverse = q
-        gw = TWO * (qz * (e10 - e01) + qy * (e02 - e20) + qx * (e21 - e12))
-        gx = TWO * (qy * (e01 + e10) + qz * (e02 + e20) + qw * (e21 - e12) - TWO * qx * (e11 + e22))
-        gy = TWO * (qx * (e01 + e10) + qz * (e12 + e21) + qw * (e02 - e20) - TWO * qy * (e00 + e22))
-        gz = TWO * (qx * (e02 + e20) + qy * (e12 + e21) + qw * (e10 - e01) - TWO * qz * (e00 + e11))
+        gw = qz * (e10 - e01) + qy * (e02 - e20) + qx * (e21 - e12)
+        gx = qy * (e01 + e10) + qz * (e02 + e20) + qw * (e21 - e12) - (qx + qx) * (e11 + e22)
+        gy = qx * (e01 + e10) + qz * (e12 + e21) + qw * (e02 - e20) - (qy + qy) * (e00 + e22)
+        gz = qx * (e02 + e20) + qy * (e12 + e21) + qw * (e10 - e01) - (qz + qz) * (e00 + e11)
         along = gw * qw + gx * qx + gy * qy + gz * qz
-        d_quats[i, 0] = (gw - along * qw) * inverse
-        d_quats[i, 1] = (gx - along * qx) * inverse
-        d_quats[i, 2] = (gy - along * qy) * inverse
-        d_quats[i, 3] = (gz - along * qz) * inverse
+        twice = simd.select(drawn, inverse + inverse, zero)
+        simd.store4(
+            d_quats,
+            4 * row,
+            (
+                simd.select(drawn, (gw - along * qw) * twice, zero),
+                simd.select(drawn, (gx - along * qx) * twice, zero),
+                simd.select(drawn, (gy - along * qy) * twice, zero),
+                simd.select(drawn, (gz - along * qz) * twice, zero),
+            ),
+        )
 
         # T = J W: the four entries of J that depend on the mean.
-        f00, f01, f02 = (
-            d00 * r00 + d01 * r01 + d02 * r02,
-            d00 * r10 + d01 * r11 + d02 * r12,
-            d00 * r20 + d01 * r21 + d02 * r22,
-        )
-        f10, f11, f12 = (
-            d10 * r00 + d11 * r01 + d12 * r02,
-            d10 * r10 + d11 * r11 + d12 * r12,
-            d10 * r20 + d11 * r21 + d12 * r22,
-        )
-        d_j00 = f00 * w2c[0, 0] + f01 * w2c[0, 1] + f02 * w2c[0, 2]
-        d_j02 = f00 * w2c[2, 0] + f01 * w2c[2, 1] + f02 * w2c[2, 2]
-        d_j11 = f10 * w2c[1, 0] + f11 * w2c[1, 1] + f12 * w2c[1, 2]
-        d_j12 = f10 * w2c[2, 0] + f11 * w2c[2, 1] + f12 * w2c[2, 2]
+        f00 = d00 * r00 + d01 * r01 + d02 * r02
+        f01 = d00 * r10 + d01 * r11 + d02 * r12
+        f02 = d00 * r20 + d01 * r21 + d02 * r22
+        f10 = d10 * r00 + d11 * r01 + d12 * r02
+        f11 = d10 * r10 + d11 * r11 + d12 * r12
+        f12 = d10 * r20 + d11 * r21 + d12 * r22
+        d_j00 = _times(w2c[0, 0], f00) + _times(w2c[0, 1], f01) + _times(w2c[0, 2], f02)
+        d_j02 = _times(w2c[2, 0], f00) + _times(w2c[2, 1], f01) + _times(w2c[2, 2], f02)
+        d_j11 = _times(w2c[1, 0], f10) + _times(w2c[1, 1], f11) + _times(w2c[1, 2], f12)
+        d_j12 = _times(w2c[2, 0], f10) + _times(w2c[2, 1], f11) + _times(w2c[2, 2], f12)
         # x/z and y/z act through the mean on the image and, inside the frustum's limits, through J.
-        d_u = camera[FX] * d_mx
-        d_v = camera[FY] * d_my
-        if u == x_z:
-            d_u -= camera[FX] * iz * d_j02
-        if v == y_z:
-            d_v -= camera[FY] * iz * d_j12
-        d_x = d_u * iz
-        d_y = d_v * iz
-        d_z -= iz * (d_u * x_z + d_v * y_z + j00 * d_j00 + j11 * d_j11 + j02 * d_j02 + j12 * d_j12)
-        d_means[i, 0] = d_px + w2c[0, 0] * d_x + w2c[1, 0] * d_y + w2c[2, 0] * d_z
-        d_means[i, 1] = d_py + w2c[0, 1] * d_x + w2c[1, 1] * d_y + w2c[2, 1] * d_z
-        d_means[i, 2] = d_pz + w2c[0, 2] * d_x + w2c[1, 2] * d_y + w2c[2, 2] * d_z
+        d_u = _times(camera[FX], d_mx) - simd.select(simd.equal(u, x_z), j00 * d_j02, zero)
+        d_v = _times(camera[FY], d_my) - simd.select(simd.equal(v, y_z), j11 * d_j12, zero)
+        d_x, d_y = d_u * iz, d_v * iz
+        d_z = d_z - iz * (d_u * x_z + d_v * y_z + j00 * d_j00 + j11 * d_j11 + j02 * d_j02 + j12 * d_j12)
+        d_px = d_px + _times(w2c[0, 0], d_x) + _times(w2c[1, 0], d_y) + _times(w2c[2, 0], d_z)
+        d_py = d_py + _times(w2c[0, 1], d_x) + _times(w2c[1, 1], d_y) + _times(w2c[2, 1], d_z)
+        d_pz = d_pz + _times(w2c[0, 2], d_x) + _times(w2c[1, 2], d_y) + _times(w2c[2, 2], d_z)
+        simd.store3(
+            d_means,
+            3 * row,
+            (
+                simd.select(drawn, d_px, zero),
+                simd.select(drawn, d_py, zero),
+                simd.select(drawn, d_pz, zero),
+            ),
+        )

@@ -8,8 +8,6 @@ dL/d alpha = T v - S / (1 - alpha), where the remainder S = sum of w v over the 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from methods.splatting import simd
@@ -216,7 +214,7 @@ def composite_backward(
     """Gradients of each slot of the tiles begin..end: moments of h = dL/dlno, then dL/d(red, green, blue, z)."""
     height, width = d_color.shape[0], d_color.shape[1]
     tiles_x = (width + TILE - 1) // TILE
-    zero, one, clamp = simd.splat(ZERO), simd.splat(ONE), simd.splat(CLAMP)
+    zero, clamp = simd.splat(ZERO), simd.splat(CLAMP)
     lowest, finished = simd.splat(LOWEST), simd.splat(FINISHED)
     # Planes: transmittance, remainder S, then dL/dw split as d_red, d_green, d_blue, d_z, constant.
     pixels = np.empty(7 * PIXELS, np.float32)

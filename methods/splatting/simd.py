@@ -12,11 +12,17 @@ Offsets are counted in float32 elements of a C-contiguous array and are NOT chec
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
+from numba.extending import intrinsic as _untyped_intrinsic
+
+from methods.splatting.jit import kernel
 
 WIDTH = 16
 _F32 = ir.FloatType()
@@ -42,6 +48,12 @@ class MaskType(types.Type):
 
 Lanes = LanesType()
 Mask = MaskType()
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """numba's decorator; the function is called from compiled code without its typing context."""
+    compiled: Callable[..., Any] = _untyped_intrinsic(function)
+    return compiled
 
 
 @register_model(LanesType)
@@ -253,3 +265,217 @@ def sums(typingctx, vectors):
         return level[0]
 
     return Lanes(vectors), codegen
+
+
+@intrinsic
+def transposed(typingctx, vectors):
+    """Sixteen rows from sixteen columns: lane j of result i is lane i of vectors[j]."""
+
+    def codegen(context, builder, sig, args):
+        rows = [builder.extract_value(args[0], i) for i in range(WIDTH)]
+        stride = 1
+        while stride < WIDTH:
+            keep = [i if not i & stride else WIDTH + (i ^ stride) for i in range(WIDTH)]
+            swap = [i ^ stride if not i & stride else WIDTH + i for i in range(WIDTH)]
+            merged = list(rows)
+            for k in range(WIDTH):
+                if not k & stride:
+                    a, b = rows[k], rows[k | stride]
+                    merged[k] = builder.shuffle_vector(a, b, ir.Constant(_INTS, keep))
+                    merged[k | stride] = builder.shuffle_vector(a, b, ir.Constant(_INTS, swap))
+            rows = merged
+            stride *= 2
+        return context.make_tuple(builder, sig.return_type, rows)
+
+    return types.UniTuple(Lanes, WIDTH)(vectors), codegen
+
+
+def _columns(n: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Functions that read and write 16 rows of an array with n columns as n vectors."""
+
+    @intrinsic
+    def load_columns(typingctx, array, offset):
+        def codegen(context, builder, sig, args):
+            start = _pointer(context, builder, sig.args[0], args[0], args[1])
+            wide = ir.VectorType(_F32, n * WIDTH)
+            everything = builder.load(builder.bitcast(start, wide.as_pointer()), align=4)
+            columns = []
+            for column in range(n):
+                pick = ir.Constant(_INTS, [n * row + column for row in range(WIDTH)])
+                columns.append(builder.shuffle_vector(everything, everything, pick))
+            return context.make_tuple(builder, sig.return_type, columns)
+
+        return types.UniTuple(Lanes, n)(array, types.intp), codegen
+
+    @intrinsic
+    def store_columns(typingctx, array, offset, columns):
+        def codegen(context, builder, sig, args):
+            start = _pointer(context, builder, sig.args[0], args[0], args[1])
+            parts = [builder.extract_value(args[2], i) for i in range(n)]
+            if n == 3:
+                parts.append(parts[2])
+            double = ir.VectorType(_I32, 2 * WIDTH)
+            join = ir.Constant(double, list(range(2 * WIDTH)))
+            left = builder.shuffle_vector(parts[0], parts[1], join)
+            right = builder.shuffle_vector(parts[2], parts[3], join)
+            order = [WIDTH * (k % n) + k // n for k in range(n * WIDTH)]
+            everything = builder.shuffle_vector(
+                left, right, ir.Constant(ir.VectorType(_I32, n * WIDTH), order)
+            )
+            wide = ir.VectorType(_F32, n * WIDTH)
+            builder.store(everything, builder.bitcast(start, wide.as_pointer()), align=4)
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, columns), codegen
+
+    return load_columns, store_columns
+
+
+load3, store3 = _columns(3)
+load4, store4 = _columns(4)
+
+
+@intrinsic
+def load_strided(typingctx, array, offset, stride):
+    """16 elements of a float32 array that lie `stride` elements apart."""
+
+    def codegen(context, builder, sig, args):
+        start = _pointer(context, builder, sig.args[0], args[0], args[1])
+        result = ir.Constant(_LANES, ir.Undefined)
+        for lane in range(WIDTH):
+            element = builder.gep(start, [builder.mul(args[2], ir.Constant(args[2].type, lane))])
+            result = builder.insert_element(result, builder.load(element, align=4), ir.Constant(_I32, lane))
+        return result
+
+    return Lanes(array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def store_strided(typingctx, array, offset, stride, lanes):
+    """Write 16 elements of a float32 array that lie `stride` elements apart."""
+
+    def codegen(context, builder, sig, args):
+        start = _pointer(context, builder, sig.args[0], args[0], args[1])
+        for lane in range(WIDTH):
+            element = builder.gep(start, [builder.mul(args[2], ir.Constant(args[2].type, lane))])
+            builder.store(builder.extract_element(args[3], ir.Constant(_I32, lane)), element, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, Lanes), codegen
+
+
+@intrinsic
+def sqrt(typingctx, a):
+    """Square root, lane by lane."""
+
+    def codegen(context, builder, sig, args):
+        return _call(builder, f"llvm.sqrt.v{WIDTH}f32", _LANES, args)
+
+    return Lanes(Lanes), codegen
+
+
+@intrinsic
+def ceil(typingctx, a):
+    """Smallest whole number not below, lane by lane."""
+
+    def codegen(context, builder, sig, args):
+        return _call(builder, f"llvm.ceil.v{WIDTH}f32", _LANES, args)
+
+    return Lanes(Lanes), codegen
+
+
+@intrinsic
+def equal(typingctx, a, b):
+    """Lanes in which both are equal."""
+
+    def codegen(context, builder, sig, args):
+        return builder.fcmp_ordered("==", *args)
+
+    return Mask(Lanes, Lanes), codegen
+
+
+@intrinsic
+def store_ints(typingctx, array, offset, lanes):
+    """Write 16 lanes, rounded towards zero, to consecutive elements of an int32 array."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
+        builder.store(
+            builder.fptosi(args[2], _INTS), builder.bitcast(pointer, _INTS.as_pointer()), align=4
+        )
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, Lanes), codegen
+
+
+@intrinsic
+def _round(typingctx, a):
+    def codegen(context, builder, sig, args):
+        return _call(builder, f"llvm.rint.v{WIDTH}f32", _LANES, args)
+
+    return Lanes(Lanes), codegen
+
+
+@intrinsic
+def _power_of_two(typingctx, n):
+    """2^n for whole n in -126..127."""
+
+    def codegen(context, builder, sig, args):
+        biased = builder.add(builder.fptosi(args[0], _INTS), ir.Constant(_INTS, [127] * WIDTH))
+        return builder.bitcast(builder.shl(biased, ir.Constant(_INTS, [23] * WIDTH)), _LANES)
+
+    return Lanes(Lanes), codegen
+
+
+@intrinsic
+def _split(typingctx, a):
+    """(e, m) with a = m 2^e and m in [0.75, 1.5), for positive normal a."""
+
+    def codegen(context, builder, sig, args):
+        def ints(value):
+            return ir.Constant(_INTS, [value] * WIDTH)
+
+        # Bits of 0.75: subtracting them makes the exponent field count from m = 0.75.
+        shifted = builder.sub(builder.bitcast(args[0], _INTS), ints(0x3F400000))
+        exponent = builder.ashr(shifted, ints(23))
+        mantissa = builder.add(builder.and_(shifted, ints(0x007FFFFF)), ints(0x3F400000))
+        parts = [builder.sitofp(exponent, _LANES), builder.bitcast(mantissa, _LANES)]
+        return context.make_tuple(builder, sig.return_type, parts)
+
+    return types.UniTuple(Lanes, 2)(Lanes), codegen
+
+
+_LOG2_E = np.float32(1.4426950408889634)
+# ln 2 in two parts, the first short enough that its product with a whole number is exact.
+_LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+_EXP_RANGE = np.float32(87.0)
+_C1, _C2, _C3, _C4, _C5, _C6 = (np.float32(1.0 / k) for k in (1, 2, 6, 24, 120, 720))
+_L3, _L5, _L7, _L9 = (np.float32(2.0 / k) for k in (3, 5, 7, 9))
+
+
+@kernel
+def exp(x):
+    """Exponential to about 2e-7; the argument is clamped to -87..87."""
+    x = minimum(maximum(x, splat(-_EXP_RANGE)), splat(_EXP_RANGE))
+    n = _round(x * splat(_LOG2_E))
+    r = fma(n, splat(-_LN2_LOW), fma(n, splat(-_LN2_HIGH), x))
+    p = fma(splat(_C6), r, splat(_C5))
+    p = fma(p, r, splat(_C4))
+    p = fma(p, r, splat(_C3))
+    p = fma(p, r, splat(_C2))
+    p = fma(p, r, splat(_C1))
+    p = fma(p, r, splat(_C1))
+    return p * _power_of_two(n)
+
+
+@kernel
+def log(x):
+    """Natural logarithm of positive normal numbers to about 1e-7, from the series of atanh."""
+    e, m = _split(x)
+    s = (m - splat(_C1)) / (m + splat(_C1))
+    q = s * s
+    p = fma(splat(_L9), q, splat(_L7))
+    p = fma(p, q, splat(_L5))
+    p = fma(p, q, splat(_L3))
+    p = fma(p, q, splat(np.float32(2.0)))
+    return fma(e, splat(_LN2_HIGH), fma(e, splat(_LN2_LOW), s * p))
