@@ -22,7 +22,14 @@ PACKAGES = (
     "torch",
 )
 # The source that can change what a contestant leaves behind, or how it is scored.
-SOURCES = ("datasets/*.py", "methods/**/*.py", "bench/evaluate.py", "bench/job.py", "bench/metrics.py")
+SOURCES = (
+    "datasets/*.py",
+    "methods/**/*.py",
+    "bench/evaluate.py",
+    "bench/job.py",
+    "bench/metrics.py",
+    "bench/metric_table.py",
+)
 
 
 def package_versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ Run by the runner as `python -m bench.job JOB.json`. It speaks in JSON lines on 
 its standard input closes: with the runner gone nobody waits for it.
 """
 
+import errno
 import json
 import os
 import sys
@@ -51,6 +52,8 @@ def main() -> None:
         kind = type(error).__name__
         out_of_memory = kind == "OutOfMemoryError"  # torch's, on CUDA
         reason = "It ran out of GPU memory." if out_of_memory else one_line(error)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            kind = "DiskFull"
         step = error.step if isinstance(error, Diverged) else None
         speak.say(event="failed", kind="OutOfMemory" if out_of_memory else kind, reason=reason, step=step)
         sys.exit(1)
@@ -96,10 +99,6 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
     if not entry.uses_optics:
         photographs = photographs.without_optics()
     setting = Setting(job["seed"], job["device"], job["configs"], speak.progress)
-    if job["device"] == "cpu":
-        import torch
-
-        torch.set_num_threads(environment.threads())
     fitted = contestants.fit_of(entry)(photographs, setting)
     frames_per_second = write_outputs(fitted, entry, capture, folder, speak)
     times = {"train_s": fitted.cost.train_seconds, "total_s": time.perf_counter() - started}

@@ -32,7 +32,7 @@ def captures() -> list[dict[str, Any]]:
 
 def metrics() -> list[dict[str, Any]]:
     """The metrics of the leaderboard."""
-    from bench.metrics import METRICS
+    from bench.metric_table import METRICS
 
     return [
         {"name": m.name, "better": m.better, "unit": m.unit, "version": m.version, "title": m.title}

@@ -1,4 +1,4 @@
-"""The metrics of the benchmark: one table that says what each is, and one function for each.
+"""The metrics of the benchmark, one function for each; `bench.metric_table` says what each is.
 
 Images are float arrays [H, W, 3] in 0..1, decoded from the 8-bit sRGB files on disk, so that anybody can
 recompute every number. torch is imported by LPIPS alone, and only when it is loaded.
@@ -6,17 +6,15 @@ recompute every number. torch is imported by LPIPS alone, and only when it is lo
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from bench import lpips_backbone
 from bench.lpips_backbone import LpipsUnavailable, LpipsWeightsError
+from bench.metric_table import METRICS, PSNR_CAP, Metric
 
 __all__ = [
     "METRICS",
@@ -32,56 +30,9 @@ __all__ = [
     "ssim",
 ]
 
-PSNR_CAP = 100.0
-"""dB. Identical images have infinite PSNR, which no JSON number can hold and which would swallow any mean."""
-
 SSIM_MIN_SIDE = 11
 LPIPS_MIN_SIDE = 31
 """px: a smaller image leaves AlexNet's second pooling nothing to pool."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a metric is. `version` is raised whenever the same files would give other numbers."""
-
-    name: str
-    title: str
-    better: Literal["higher", "lower"]
-    range: tuple[float, float | None]  # None: no upper end
-    unit: str
-    implementation: str
-    version: str
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the definition: two numbers may be compared where the hashes are equal."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-
-_PSNR = "-10 log10 of the mean squared error of one image (peak 1), at most 100 dB; then the mean over images"
-_SSIM = (
-    "scikit-image structural_similarity: gaussian_weights, sigma 1.5 (11x11), use_sample_covariance False, "
-    "data_range 1, mean over channels, a border of 5 px left out"
-)
-_LPIPS = "lpips 0.1.4: net alex, version 0.1, whole image scaled to [-1, 1], float32 on the CPU"
-_MASK_PSNR = f"{_PSNR}; over the pixels where the mask exceeds 0.5"
-_REBLUR = f"{_PSNR}; the sharp twin under the method's own blur, against the photograph"
-_IDENTITY = f"{_PSNR}; the sharp twin as it is, against the photograph"
-_COC = "mean | |CoC| - |true CoC| | of the radius, over the pixels where the mask exceeds 0.5"
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("psnr", "PSNR", "higher", (0.0, PSNR_CAP), "dB", _PSNR, "1"),
-        Metric("ssim", "SSIM", "higher", (-1.0, 1.0), "", _SSIM, "1"),
-        Metric("lpips", "LPIPS (AlexNet)", "lower", (0.0, None), "", _LPIPS, "1"),
-        Metric("mask_psnr", "PSNR on the object", "higher", (0.0, PSNR_CAP), "dB", _MASK_PSNR, "1"),
-        Metric("reblur_psnr", "PSNR, re-blurred", "higher", (0.0, PSNR_CAP), "dB", _REBLUR, "1"),
-        Metric("identity_psnr", "PSNR, no blur", "higher", (0.0, PSNR_CAP), "dB", _IDENTITY, "1"),
-        Metric("coc_mae_px", "CoC error", "lower", (0.0, None), "px", _COC, "1"),
-    )
-}
-"""Every metric that a record may hold, by name."""
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
@@ -134,9 +85,7 @@ def coc_mae_px(coc: np.ndarray, true_coc: np.ndarray, mask: np.ndarray) -> float
     Signs are dropped: in front of the focus or behind it, one photograph looks the same. Raises ValueError.
     """
     if not coc.shape == true_coc.shape == mask.shape or coc.ndim != 2:
-        raise ValueError(
-            f"the CoC map is {_size(coc)}, the true one {_size(true_coc)}, the mask {_size(mask)}"
-        )
+        raise ValueError(f"the CoC map is {_size(coc)}, the true one {_size(true_coc)}, the mask {_size(mask)}")
     inside = mask > 0.5
     if not inside.any():
         raise ValueError("the mask has no pixel of the object")
@@ -222,9 +171,7 @@ def _decibels(squared_error: np.ndarray) -> float:
 def _check_pair(image: np.ndarray, truth: np.ndarray, min_side: int = 1) -> None:
     for array in (image, truth):
         if array.ndim != 3 or array.shape[2] != 3 or array.dtype.kind != "f":
-            raise ValueError(
-                f"an image must be a float array [H, W, 3], not {array.dtype} {list(array.shape)}"
-            )
+            raise ValueError(f"an image must be a float array [H, W, 3], not {array.dtype} {list(array.shape)}")
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
             raise ValueError("an image must lie in 0..1")
     if image.shape != truth.shape:

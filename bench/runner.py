@@ -6,6 +6,7 @@
 The same command again finds finished jobs by their identity and does only the rest.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -254,6 +255,9 @@ class Worker:
         """Put what the finished process left into its place."""
         self.log.close()
         progress, job = self.progress, self.progress.job
+        if event.get("kind") == "DiskFull":
+            self._tidy()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.partial))
         if event["event"] == "done":
             if self.action == "fit":
                 make_way(self.final)

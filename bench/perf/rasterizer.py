@@ -118,8 +118,7 @@ def _time(backend: str, n: int, size: int, repeats: int) -> tuple[float, float]:
     gaussians, viewport = shell(n, size)
     gaussians = gaussians.to(device)
     leaves = [
-        getattr(gaussians, name).requires_grad_()
-        for name in ("means", "quats", "log_scales", "logit_opacities", "sh")
+        getattr(gaussians, name).requires_grad_() for name in ("means", "quats", "log_scales", "logit_opacities", "sh")
     ]
     target = torch.full((size, size, 3), 0.5, device=device)
 
