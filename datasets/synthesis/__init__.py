@@ -1,0 +1,1 @@
+"""Making captures: recipes, rigs, and Blender as an exact thin-lens camera."""

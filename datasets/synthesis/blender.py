@@ -1,0 +1,111 @@
+"""Blender as seen from this side of the fence: starts the worker process and reads its events."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from datasets.errors import InputError
+from datasets.synthesis.recipes import OBJECTS, Recipe
+
+# What bpy 5.0.1 needs of Debian 12 beyond its C library.
+SYSTEM_LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxext6 libxkbcommon0 libsm6 libice6 libxt6 libgl1"
+
+_ROOT = Path(__file__).parents[2]  # of the packages, so that the worker finds them from any folder
+
+Event = dict[str, Any]
+
+
+def why_unavailable() -> str | None:
+    """One sentence on why Blender cannot run here, or None if it can. Starts it, for about a second."""
+    try:
+        for _ in _events([], None):
+            pass
+    except (InputError, RuntimeError) as error:
+        return str(error)
+    return None
+
+
+def render(
+    recipe: Recipe, tasks: Sequence[tuple[int, str]], folder: Path, threads: int = 0
+) -> Generator[Event, None, None]:
+    """Have a worker render `tasks` (index of a view, name of a pass) to EXR files in `folder`; its events.
+
+    Events: "ready" (blender), "built" (radius, exposure, triangles, strands, digest, unfocused), "rendered"
+    (view, pass, file, seconds) for each task in order, "done". `threads`: 0 takes all cores; the pictures
+    do not depend on it. Closing the generator ends the worker.
+
+    Raises InputError if Blender cannot run here or was killed; RuntimeError with its traceback if it failed.
+    """
+    job = {
+        "recipe": recipe.as_json(),
+        "module": OBJECTS[recipe.object],
+        "threads": threads,
+        "tasks": [{"view": view, "pass": kind, "file": str(render_path(folder, view, kind))} for view, kind in tasks],
+    }
+    path = folder / "job.json"
+    path.write_text(json.dumps(job))
+    yield from _events([str(path)], folder / "blender.log")
+
+
+def render_path(folder: Path, view: int, kind: str) -> Path:
+    """Where the worker leaves a pass of a view; absolute, as Blender takes relative paths its own way."""
+    return folder.absolute() / f"{view:03d}.{kind}.exr"
+
+
+def _events(arguments: list[str], log: Path | None) -> Generator[Event, None, None]:
+    with (log or Path(os.devnull)).open("w") as stderr:
+        worker = _start(arguments, stderr)
+    stdin, stdout = worker.stdin, worker.stdout
+    if stdin is None or stdout is None:
+        raise RuntimeError("The worker was started without its pipes.")
+    try:
+        for line in stdout:
+            event = json.loads(line)
+            if event["event"] == "unavailable":
+                raise InputError(_unavailable(event["module"], event["reason"]))
+            yield event
+        code = worker.wait()
+    finally:
+        worker.kill()
+        worker.wait()
+        stdin.close()
+        stdout.close()
+    if code < 0:
+        raise InputError(
+            f"The Blender process was killed (signal {-code}; out of memory?): finished views are kept, and "
+            "the same command goes on from there."
+        )
+    if code > 0:
+        tail = log.read_text(errors="replace")[-4000:] if log is not None else ""
+        raise RuntimeError(f"The Blender worker failed with exit code {code}.\n{tail}")
+
+
+def _start(arguments: list[str], stderr: IO[str]) -> "subprocess.Popen[str]":
+    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        # -P: a folder `datasets` where the user happens to stand is not ours.
+        [sys.executable, "-P", "-m", "datasets.synthesis.worker", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,  # Ctrl-C reaches the worker through us, once
+    )
+
+
+def _unavailable(module: str | None, reason: str) -> str:
+    version = ".".join(map(str, sys.version_info[:2]))
+    library = re.match(r"(\S+\.so\S*): cannot open shared object", reason)
+    if library:
+        return f"Blender lacks the system library {library[1]}; on Debian: apt install {SYSTEM_LIBRARIES}"
+    if module == "bpy" and version != "3.11":
+        return f"Blender (bpy 5.0) runs on Python 3.11 only, and this is Python {version}."
+    if module == "bpy":
+        return "Blender (bpy) is not installed: `uv sync` on Python 3.11 installs it."
+    return f"Blender (bpy) cannot be imported: {reason}"

@@ -1,0 +1,302 @@
+"""What to photograph and how: capture recipes, made from presets and from YAML files.
+
+Importing this module and listing what there is costs neither numpy nor Blender.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
+from math import isfinite
+from pathlib import Path
+from typing import Any, cast, get_args, get_origin
+
+from datasets.errors import InputError
+
+# Of the synthesizer: to be raised whenever the same recipe would give other pictures.
+VERSION = 1
+
+PRESETS = Path(__file__).parent / "presets"
+
+# Name of an object: the module whose `build(seed)` makes its `Model`.
+OBJECTS = {
+    "beetle": "datasets.synthesis.objects.beetle",
+    "seed": "datasets.synthesis.objects.seed",
+}
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Where the cameras stand: on a `hemisphere` (a Fibonacci lattice) or around a `turntable` (rings).
+
+    elevation: degrees above the horizon, lowest and highest. rings: of a turntable.
+    """
+
+    kind: str
+    elevation: tuple[float, float]
+    rings: int = 1
+
+
+@dataclass(frozen=True)
+class Lens:
+    """focal_length and sensor_width in mm; f_number as engraved (of the lens at infinity)."""
+
+    focal_length: float
+    f_number: float
+    sensor_width: float
+
+
+@dataclass(frozen=True)
+class Focus:
+    """Where the lens is focused: `range` from the object's centre toward the camera, in object radii.
+
+    policy `jitter` draws every view's distance uniformly from it; `fixed` wants both ends equal.
+    """
+
+    policy: str
+    range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples per pixel of the sharp and of the defocused render."""
+
+    sharp: int
+    defocused: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the pixels of a synthetic capture.
+
+    object: a name in OBJECTS; seed: of the object, the rig, the focus and the render noise.
+    size: width and height in px. test_every: every so many views one is held out.
+    field: width of the field of view over the diameter of the object's bounding sphere, which with
+    `sensor_width` gives the magnification m, and with it the distance f (1 + 1 / m).
+    backdrop: a name in `datasets.capture.BACKDROPS`. linear: write photographs in linear light, too.
+    allow_unfocused: accept a rig in which parts of the surface are never in focus.
+
+    Raises InputError in one sentence for values that make no capture.
+    """
+
+    object: str
+    size: tuple[int, int]
+    views: int
+    rig: Rig
+    lens: Lens
+    field: float
+    focus: Focus
+    samples: Samples
+    seed: int = 0
+    test_every: int = 8
+    backdrop: str = "black"
+    linear: bool = False
+    allow_unfocused: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the recipe, the synthesizer's version and the source of the object."""
+        identity = {"version": VERSION, "recipe": self.as_json(), "source": source_hash(self.object)}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """The recipe as plain JSON; `from_json` is the inverse."""
+        return json.loads(json.dumps(asdict(self)))
+
+
+def from_json(document: Mapping[str, Any]) -> Recipe:
+    """The recipe written by `Recipe.as_json`."""
+    return _parse(Recipe, document, "recipe")
+
+
+# ---------------------------------------------------------------- what there is
+
+
+def presets() -> dict[str, str]:
+    """Presets by name, each with its title."""
+    return {path.stem: str(_read(path).get("title", "")) for path in sorted(PRESETS.glob("*.yaml"))}
+
+
+def objects() -> dict[str, str]:
+    """Objects by name, each with the first line of its module's docstring."""
+    return {name: _title(_source(module)) for name, module in OBJECTS.items()}
+
+
+def source_hash(name: str) -> str:
+    """SHA-256 over the source of an object and of what lies beside it, other objects excepted."""
+    source = _source(OBJECTS[name])
+    others = {module.rpartition(".")[2] for module in OBJECTS.values()} - {source.stem}
+    files = [path for path in sorted(source.parent.glob("*.py")) if path.stem not in others]
+    digests = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _source(module: str) -> Path:
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise InputError(f"The module {module} of an object is missing.")
+    return Path(spec.origin)
+
+
+def _title(source: Path) -> str:
+    first = source.read_text(encoding="utf-8").lstrip().splitlines()[0]
+    return first.strip('"').strip() if first.startswith('"""') else ""
+
+
+# ---------------------------------------------------------------- loading
+
+
+def load(what: str | Path, preset: str | None = None) -> Recipe:
+    """The recipe of an object (by name, at `preset`, by default `demo`) or of a YAML file (by path).
+
+    A file holds the keys of `Recipe`, and may name a `preset:` that it changes; `per_object:` gives
+    changes for some objects. Raises InputError in one sentence for anything unknown, missing or wrong.
+    """
+    text = str(what)
+    if Path(text).suffix in (".yaml", ".yml"):
+        own = _read(Path(text))
+        named = own.pop("preset", None)
+        if preset is not None and named is not None and named != preset:
+            raise InputError(f"The recipe {text} builds on the preset {named}, not on {preset}: name one of them.")
+        where, base = text, named or preset
+    else:
+        known(text, OBJECTS, "object")
+        own, where, base = {"object": text}, f"preset {preset or 'demo'}", preset or "demo"
+    document = _preset(base) if base is not None else {}
+    name = own.get("object", document.get("object"))
+    if not isinstance(name, str):
+        raise InputError(f"{where} names no object; known are {', '.join(OBJECTS)}.")
+    known(name, OBJECTS, "object")
+    for layer in (document, own):
+        per_object = layer.pop("per_object", {})
+        if not isinstance(per_object, dict):
+            raise InputError(f"{where}: per_object must map names of objects to changes.")
+        for key in per_object:
+            known(str(key), OBJECTS, "object")
+        layer.pop("title", None)
+        layer.update(_merged(layer, per_object.get(name) or {}))
+    return _parse(Recipe, _merged(document, own), where)
+
+
+def known(name: str, names: Iterable[str], kind: str) -> None:
+    """Raise InputError, with the nearest of `names`, if `name` is not among them."""
+    names = list(names)
+    if name not in names:
+        close = get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}."
+        raise InputError(f"There is no {kind} {name!r}; {hint}")
+
+
+def _preset(name: object) -> dict[str, Any]:
+    known(str(name), [path.stem for path in sorted(PRESETS.glob("*.yaml"))], "preset")
+    return _read(PRESETS / f"{name}.yaml")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"The recipe {path} does not exist.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The recipe {path} cannot be read ({error}).") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"The recipe {path} is not YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(document, dict):
+        raise InputError(f"The recipe {path} holds no keys; a recipe is a mapping.")
+    return document
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`, key by key where both hold mappings."""
+    result = dict(base)
+    for key, value in changes.items():
+        below = result.get(key)
+        result[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+# ---------------------------------------------------------------- types and values
+
+
+def _parse(kind: Any, value: Any, where: str) -> Any:
+    """`value` (plain JSON) as a `kind`. Raises InputError naming the key."""
+    if is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{where} is {value!r}; it must be a mapping.")
+        parts = {field.name: field for field in fields(kind)}
+        for key in value:
+            known(str(key), parts, f"key in {where}:")
+        for name, field in parts.items():
+            if name not in value and field.default is MISSING:
+                raise InputError(f"{where} lacks the key {name}.")
+        made = {key: _parse(parts[key].type, value[key], f"{where}: {key}") for key in value}
+        return cast(Callable[..., Any], kind)(**made)
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)
+        if not isinstance(value, list | tuple) or len(value) != len(inner):
+            raise InputError(f"{where} is {value!r}; it must be a list of {len(inner)} numbers.")
+        return tuple(_parse(each, item, where) for each, item in zip(inner, value, strict=True))
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        return float(value)
+    if kind in (int, bool, str) and type(value) is kind:
+        return value
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    raise InputError(f"{where} is {value!r}; it must be {words[kind]}.")
+
+
+def _check(recipe: Recipe) -> None:
+    from datasets.capture import BACKDROPS
+
+    rig, lens, focus = recipe.rig, recipe.lens, recipe.focus
+    low, high = rig.elevation
+    near, far = focus.range
+    known(rig.kind, ("hemisphere", "turntable"), "rig")
+    known(focus.policy, ("fixed", "jitter"), "focus policy")
+    known(recipe.backdrop, BACKDROPS, "backdrop")
+    positive = {
+        "size": min(recipe.size),
+        "lens: focal_length": lens.focal_length,
+        "lens: f_number": lens.f_number,
+        "field": recipe.field,
+        "samples: sharp": recipe.samples.sharp,
+        "samples: defocused": recipe.samples.defocused,
+        "rig: rings": rig.rings,
+    }
+    for name, value in positive.items():
+        if value <= 0:
+            raise InputError(f"{name} is {value}; it must be greater than 0.")
+    # Blender has no lens shorter and no sensor narrower than 1 mm.
+    for name, value in (("focal_length", lens.focal_length), ("sensor_width", lens.sensor_width)):
+        if value < 1:
+            raise InputError(f"lens: {name} is {value} mm; it must be at least 1 mm.")
+    if not 0 <= recipe.seed < 2**31:
+        raise InputError(f"seed is {recipe.seed}; it must be from 0 to 2147483647.")
+    if recipe.test_every < 2 or recipe.views < recipe.test_every:
+        raise InputError(
+            f"{recipe.views} views with every {recipe.test_every}th held out are too few for a test split: "
+            "views must be at least test_every, and that at least 2."
+        )
+    if not -90 <= low <= high <= 90:
+        raise InputError(f"rig: elevation is {list(rig.elevation)}; it must be lowest, highest within -90..90.")
+    if rig.kind == "hemisphere" and rig.rings != 1:
+        raise InputError("rig: rings belong to a turntable; a hemisphere has none.")
+    if rig.rings > recipe.views:
+        raise InputError(f"rig: {rig.rings} rings are more than the {recipe.views} views on them.")
+    if near > far or (focus.policy == "fixed" and near != far):
+        raise InputError(
+            f"focus: range is {list(focus.range)}; it must be lowest, highest, and both equal where fixed."
+        )
+    # d0 - f = R (2 f field / sensor_width - offset), whatever the object's radius R.
+    reach = 2 * lens.focal_length * recipe.field / lens.sensor_width
+    if far >= reach:
+        raise InputError(
+            f"focus: a focal plane {far} radii before the object's centre lies within the focal length of "
+            f"{lens.focal_length} mm, where no real image forms: stay below {reach:.3g}."
+        )

@@ -1,0 +1,154 @@
+"""The Blender worker: a process of its own that builds one object and renders its views to EXR files.
+
+    python -m datasets.synthesis.worker JOB.json     (without a job it says which Blender it has, and ends)
+
+Blender is GPL-3.0: nothing else in the project imports it (but for `objects.stage`, which only this process
+calls), and the rest speaks to it through files and pipes. The job is what `datasets.synthesis.blender.render`
+writes; each event is one JSON line on the standard output that the process was started with, and whatever
+Blender prints goes to the standard error. The process ends when its standard input is closed, that is, when
+its parent dies, however that dies.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.cameras import OPENGL_FROM_OPENCV, Camera
+from datasets.optics import ThinLens
+from datasets.synthesis import recipes, rig
+
+Emit = Callable[..., None]
+
+# Each pass has noise of its own; "repeat" is the defocused pass again, to measure that noise.
+PASSES = ("sharp", "defocused", "repeat")
+
+
+def main() -> int:
+    emit = claim_stdout()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        import bpy
+    except ImportError as error:
+        emit("unavailable", module=error.name, reason=str(error))
+        return 3
+    emit("ready", blender=bpy.app.version_string)
+    if len(sys.argv) > 1:
+        _work(json.loads(Path(sys.argv[1]).read_text()), emit)
+    return 0
+
+
+def _work(job: dict[str, Any], emit: Emit) -> None:
+    from datasets.synthesis.objects import stage
+
+    recipe = recipes.from_json(job["recipe"])
+    model = import_module(job["module"]).build(recipe.seed)
+    shots = rig.shots(recipe, model.radius)
+    held_out = set(range(0, len(shots), recipe.test_every))
+    train = [shot for i, shot in enumerate(shots) if i not in held_out]
+    surface = np.concatenate([part.vertices for part in model.parts])
+    emit(
+        "built",
+        radius=model.radius,
+        exposure=model.exposure,
+        triangles=model.triangles,
+        strands=model.strands,
+        digest=model.digest(),
+        unfocused=float(np.quantile(rig.never_in_focus(surface, train), 0.99)),
+    )
+    scene = stage.prepare_scene(model.radius, job["threads"])
+    stage.to_blender(model, scene)
+    del model, surface
+    # Depth and coverage are all that is used; sample 0 of the pinhole pass makes depth exact.
+    scene.view_layers[0].use_pass_position = False
+    scene.view_layers[0].use_pass_object_index = False
+    add_camera(scene)
+    samples = {"sharp": recipe.samples.sharp}
+    for task in job["tasks"]:
+        shot, kind = shots[task["view"]], task["pass"]
+        seed = (recipe.seed * 1_000_003 + task["view"] * len(PASSES) + PASSES.index(kind)) % 2**31
+        start = time.perf_counter()
+        set_camera(scene, shot.camera, shot.lens, defocus=kind != "sharp")
+        render(scene, Path(task["file"]), samples.get(kind, recipe.samples.defocused), seed)
+        emit("rendered", **task, seconds=round(time.perf_counter() - start, 3))
+    emit("done")
+
+
+# ---------------------------------------------------------------- Blender as the thin lens
+
+
+def add_camera(scene: Any) -> None:
+    """Give `scene` a camera for `set_camera`."""
+    import bpy
+
+    data = bpy.data.cameras.new("camera")
+    scene.camera = bpy.data.objects.new("camera", data)
+    scene.collection.objects.link(scene.camera)
+
+
+def set_camera(scene: Any, camera: Camera, lens: ThinLens, defocus: bool) -> None:
+    """Make the scene's camera the thin `lens` at the pose and size of `camera`, or its pinhole.
+
+    One Blender unit is 1 mm. Blender's lens knows no focus breathing: its "focal length" is the image
+    distance v, its aperture is lens / (2 fstop) in metres taken as units, and the focal plane is planar. So
+    lens = v and fstop = v / D / 1000 give the ideal lens exactly (f-number and focal length as engraved would
+    be wrong by the magnification).
+    """
+    from mathutils import Matrix
+
+    data = scene.camera.data
+    data.type = "PERSP"
+    data.sensor_fit = "HORIZONTAL"
+    data.sensor_width = camera.width * lens.pixel_pitch
+    data.lens = lens.image_distance
+    data.shift_x = data.shift_y = 0.0
+    data.dof.use_dof = defocus
+    data.dof.focus_distance = lens.focus_distance
+    data.dof.aperture_fstop = lens.image_distance / lens.aperture_diameter / 1000
+    data.dof.aperture_blades = 0
+    data.dof.aperture_ratio = 1.0
+    data.clip_start, data.clip_end = lens.focus_distance * 1e-3, lens.focus_distance * 1e3
+    scene.camera.matrix_world = Matrix((camera.c2w @ OPENGL_FROM_OPENCV).tolist())
+    scene.render.resolution_x, scene.render.resolution_y = camera.width, camera.height
+
+
+def render(scene: Any, path: Path, samples: int, seed: int) -> None:
+    """Render to the multilayer EXR `path`."""
+    import bpy
+
+    scene.cycles.samples, scene.cycles.seed = samples, seed
+    scene.update_tag()  # persistent data would keep the last seed otherwise
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+
+
+# ---------------------------------------------------------------- the process
+
+
+def claim_stdout() -> Emit:
+    """Keep standard output for events; what else is printed, by Blender's C code too, goes to stderr."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def emit(event: str, **values: Any) -> None:
+        events.write(json.dumps({"event": event, **values}) + "\n")
+        events.flush()
+
+    return emit
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(4)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

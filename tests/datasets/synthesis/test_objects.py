@@ -1,0 +1,226 @@
+"""The procedural objects: repeatable, well formed, centred, and bright enough when Blender renders them."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from datasets.synthesis.objects import beetle, noise, seed, surface
+from datasets.synthesis.objects.model import bounding_sphere_centre
+
+RECIPES = {"seed": seed, "beetle": beetle}
+TRIANGLES = {"seed": (0.5e6, 0.9e6), "beetle": (0.7e6, 1.4e6)}
+STRANDS = {"seed": (200, 1000), "beetle": (5000, 7000)}
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {name: recipe.build(seed=0) for name, recipe in RECIPES.items()}
+
+
+@pytest.fixture(params=sorted(RECIPES))
+def model(request, models):
+    return models[request.param]
+
+
+def test_the_same_number_grows_the_same_bytes_and_another_number_another_seed(models):
+    assert seed.build(0).digest() == models["seed"].digest()
+    assert seed.build(1).digest() != models["seed"].digest()
+
+
+def test_the_digest_sees_every_array_and_number(models):
+    model = models["seed"]
+    part = model.parts[0]
+    albedo = part.albedo.copy()
+    albedo[-1, 2] += 1e-3
+    for changed in (replace(part, albedo=albedo), replace(part, roughness=0.1)):
+        assert replace(model, parts=(changed,)).digest() != model.digest()
+
+
+def test_triangles_and_hairs_are_within_the_budget_of_a_render(model):
+    low, high = TRIANGLES[model.name]
+    assert low <= model.triangles <= high
+    low, high = STRANDS[model.name]
+    assert low <= model.strands <= high
+
+
+def test_arrays_are_finite_typed_and_albedo_is_a_reflectance(model):
+    for part in model.parts:
+        assert (part.vertices.dtype, part.faces.dtype, part.albedo.dtype) == (np.float32, np.int32, np.float32)
+        assert part.albedo.shape == part.vertices.shape
+        assert np.isfinite(part.vertices).all()
+        assert 0 <= part.faces.min() <= part.faces.max() < len(part.vertices)
+        assert 0 <= part.albedo.min() <= part.albedo.max() <= 1
+        assert part.roughness >= 0.35  # sharper highlights change too much from view to view
+    for hairs in model.hairs:
+        assert (hairs.points.dtype, hairs.albedo.dtype) == (np.float32, np.float32)
+        assert np.isfinite(hairs.points).all()
+        assert 0 <= hairs.albedo.min() <= hairs.albedo.max() <= 1
+        assert hairs.radius_root > hairs.radius_tip > 0
+
+
+def test_every_vertex_has_a_normal(model):
+    for part in model.parts:
+        lengths = np.linalg.norm(surface.vertex_normals(part.vertices, part.faces), axis=1)
+        np.testing.assert_allclose(lengths, 1, atol=1e-4)
+
+
+def test_the_bounding_sphere_is_centred_at_the_origin(model):
+    points = np.concatenate([part.vertices for part in model.parts] + [h.points.reshape(-1, 3) for h in model.hairs])
+    assert np.linalg.norm(points, axis=1).max() == pytest.approx(model.radius, rel=1e-5)
+    # No small step of the centre makes the sphere smaller by more than the search's own tolerance.
+    for step in 0.02 * model.radius * np.vstack([np.eye(3), -np.eye(3)]):
+        assert np.linalg.norm(points - step.astype(np.float32), axis=1).max() > 0.998 * model.radius
+    size = 2 * model.radius
+    assert 5 < size < 10  # mm
+
+
+def test_albedo_varies_at_the_scale_of_a_few_vertices(model):
+    """Else blur would destroy nothing, and no method could be told from another."""
+    part = max(model.parts, key=lambda part: len(part.faces))
+    ends = part.albedo[part.faces[:, :2]].mean(axis=-1)
+    assert np.abs(ends[:, 0] - ends[:, 1]).mean() > 0.06 * ends.mean()
+
+
+def test_bounding_sphere_of_a_cap_is_the_sphere_through_its_rim():
+    angle = np.linspace(0, 2 * np.pi, 400, dtype=np.float32)
+    rim = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
+    cap = np.concatenate([rim, [[0, 0, 0.3]], 0.5 * rim + np.array([0, 0, 0.2])]).astype(np.float32)
+    np.testing.assert_allclose(bounding_sphere_centre(cap + 5), [5, 5, 5], atol=5e-3)
+
+
+# ------------------------------------------------------------------------------------------- noise and meshes
+
+
+@pytest.fixture(scope="module")
+def points():
+    return np.random.default_rng(3).uniform(-40, 40, (50_000, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "spread"),
+    [
+        (lambda p: noise.value_noise(p, 1), -1, 0.3),
+        (lambda p: noise.gradient_noise(p, 1), -1, 0.15),
+        (lambda p: noise.fbm(p, 4, 1), -1, 0.1),
+        (lambda p: noise.ridged(p, 4, 1), 0, 0.1),
+    ],
+)
+def test_noise_fills_its_range_and_stays_within(points, function, low, spread):
+    value = function(points)
+    assert low <= value.min() < value.max() <= 1
+    assert value.std() > spread
+
+
+@pytest.mark.parametrize("function", [noise.value_noise, noise.gradient_noise])
+def test_noise_is_continuous_across_lattice_planes(points, function):
+    planes = points.copy()
+    planes[:, 0] = np.round(planes[:, 0])
+    step = np.array([1e-3, 0, 0], dtype=np.float32)
+    jump = np.abs(function(planes + step, seed=4) - function(planes - step, seed=4))
+    assert jump.max() < 0.01
+
+
+def test_gradient_noise_vanishes_on_the_lattice_and_differs_by_seed(points):
+    np.testing.assert_allclose(noise.gradient_noise(np.round(points), seed=2), 0, atol=1e-6)
+    pair = noise.gradient_noise(points, seed=2), noise.gradient_noise(points, seed=3)
+    assert abs(np.corrcoef(*pair)[0, 1]) < 0.03
+
+
+def test_noise_depends_on_the_point_and_not_on_its_company(points):
+    np.testing.assert_array_equal(noise.fbm(points, 3, 7)[123:130], noise.fbm(points[123:130], 3, 7))
+
+
+def test_worley_border_is_the_distance_to_the_wall_between_two_features():
+    features = np.array([[0, 0, 0], [2, 0, 0]], dtype=np.float32)
+    cells = noise.worley(np.array([[0.25, 0.7, 0], [1.9, -3, 1]], dtype=np.float32), features)
+    np.testing.assert_allclose(cells.border, [0.75, 0.9], rtol=1e-5)
+    np.testing.assert_array_equal(cells.nearest, [0, 1])
+
+
+def enclosed_volume(vertices, faces):
+    a, b, c = (vertices[faces[:, k]].astype(np.float64) for k in range(3))
+    return np.einsum("fk,fk->", a, np.cross(b, c)) / 6
+
+
+def test_icosphere_is_closed_and_faces_outwards():
+    vertices, faces = surface.icosphere(12)
+    assert (len(vertices), len(faces)) == (10 * 12**2 + 2, 20 * 12**2)
+    assert enclosed_volume(vertices, faces) == pytest.approx(4 / 3 * np.pi, rel=0.01)
+
+
+def test_tubes_and_lofts_face_outwards_and_enclose_what_they_should():
+    t = np.linspace(0, 1, 200, dtype=np.float32)
+    arc = np.stack([np.cos(2 * t), np.sin(2 * t), 0 * t], axis=1)
+    radius = 0.1 * np.sqrt(np.clip(1 - (2 * t - 1) ** 8, 0, 1))
+    length = np.linalg.norm(np.diff(arc, axis=0), axis=1)
+    expected = np.pi * (radius[1:] ** 2 * length).sum()
+    limb = surface.tube(arc, radius, 64)
+    assert enclosed_volume(limb.vertices, limb.faces) == pytest.approx(expected, rel=0.02)
+
+    half = np.sqrt(1 - (2 * surface.eased(200) - 1) ** 2)
+    for x in (2 * surface.eased(200) - 1, 1 - 2 * surface.eased(200)):
+        ball = surface.loft(x, half, half, -half, sides=64)
+        assert enclosed_volume(ball.vertices, ball.faces) == pytest.approx(4 / 3 * np.pi, rel=0.02)
+
+
+def test_scattered_points_follow_the_density():
+    vertices, faces = surface.icosphere(30)
+    north = (vertices[:, 2] > 0).astype(np.float32)
+    roots, normals = surface.scattered(vertices, faces, 500, np.random.default_rng(0), density=north)
+    assert (roots[:, 2] > -0.05).all()
+    np.testing.assert_allclose(np.einsum("nk,nk->n", roots, normals), 1, atol=0.01)
+
+
+# ------------------------------------------------------------------------------------------------------ Blender
+
+RENDER = """
+import json, math, sys
+from datasets.synthesis.objects import beetle, stage
+import bpy, numpy as np, OpenEXR
+model = beetle.build(0)
+scene = stage.prepare_scene(model.radius, threads=1)
+stage.to_blender(model, scene)
+camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+camera.location, camera.rotation_euler = (0, -70, 70), (math.radians(45), 0, 0)
+camera.data.lens, camera.data.sensor_width = 100, 100 * 2.5 * model.radius / math.hypot(70, 70)
+scene.collection.objects.link(camera)
+scene.camera = camera
+scene.render.resolution_x = scene.render.resolution_y = 48
+scene.cycles.samples = 16
+scene.render.filepath = sys.argv[1]
+bpy.ops.render.render(write_still=True)
+with OpenEXR.File(sys.argv[1]) as file:
+    channels = {name: c.pixels for part in file.parts for name, c in part.channels.items()}
+rgba = next((v for k, v in channels.items() if k.endswith("Combined")), None)
+if rgba is None:
+    rgba = np.stack([channels["ViewLayer.Combined." + k] for k in "RGBA"], axis=-1)
+index = channels["ViewLayer.Object Index.X"]
+solid = rgba[rgba[..., 3] > 0.95][:, :3] * model.exposure
+print("RESULT", json.dumps({
+    "digest": model.digest(),
+    "coverage": float((index == stage.OBJECT_INDEX).mean()),
+    "indices": sorted(set(np.unique(index).tolist())),
+    "median": float(np.median(solid)),
+    "bright": float(np.percentile(solid.max(axis=1), 99)),
+    "green": bool(solid[:, 1].mean() > solid[:, 2].mean()),
+}))
+"""
+
+
+@pytest.mark.blender
+def test_the_beetle_fills_the_frame_and_is_well_exposed(models, tmp_path):
+    command = [sys.executable, "-c", RENDER, str(tmp_path / "beetle.exr")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
+    result = json.loads(line.removeprefix("RESULT"))
+    assert result["digest"] == models["beetle"].digest()  # the same bytes in another process
+    assert 0.08 < result["coverage"] < 0.5
+    assert result["indices"] == [0, 1]
+    assert 0.08 < result["median"] < 0.4
+    assert 0.4 < result["bright"] < 1.3
+    assert result["green"]

@@ -1,0 +1,154 @@
+"""Recipes: what the presets say, how a user's YAML changes them, and what is refused in which words."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from datasets.errors import InputError
+from datasets.synthesis import recipes
+
+
+def written(tmp_path, text):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_presets_are_of_the_sizes_they_promise():
+    sizes = {name: recipes.load("beetle", name) for name in recipes.presets()}
+    assert {name: (r.size, r.views) for name, r in sizes.items()} == {
+        "demo": ((128, 128), 32),
+        "small": ((200, 200), 64),
+        "paper": ((800, 800), 100),
+    }
+    assert all(recipe.test_every == 8 and recipe.backdrop == "black" for recipe in sizes.values())
+
+
+def test_every_object_has_every_preset_and_a_title():
+    for name, title in recipes.objects().items():
+        assert title
+        assert all(recipes.load(name, preset).object == name for preset in recipes.presets())
+
+
+def test_listing_what_there_is_needs_neither_numpy_nor_blender():
+    code = (
+        "import sys; from datasets.synthesis import recipes; recipes.presets(); recipes.objects();"
+        "print(sorted({'numpy', 'bpy', 'cv2', 'torch'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_a_file_changes_what_it_names_of_its_preset(tmp_path):
+    path = written(tmp_path, "preset: demo\nobject: seed\nviews: 16\nlens: {f_number: 8}\nbackdrop: gray\n")
+    recipe, base = recipes.load(path), recipes.load("seed", "demo")
+    assert recipe == replace(base, views=16, lens=replace(base.lens, f_number=8.0), backdrop="gray")
+
+
+def test_per_object_changes_touch_their_object_only(tmp_path):
+    text = "preset: demo\nobject: {0}\nper_object: {{seed: {{lens: {{f_number: 11}}}}}}\n"
+    assert recipes.load(written(tmp_path, text.format("seed"))).lens.f_number == 11
+    assert recipes.load(written(tmp_path, text.format("beetle"))) == recipes.load("beetle", "demo")
+
+
+def test_json_gives_the_recipe_back():
+    recipe = recipes.load("beetle", "small")
+    assert recipes.from_json(recipe.as_json()) == recipe
+
+
+def test_hash_changes_with_every_key_and_with_the_synthesizer(monkeypatch):
+    recipe = recipes.load("beetle", "demo")
+    changes = [
+        {"object": "seed"},
+        {"seed": 1},
+        {"views": 40},
+        {"linear": True},
+        {"samples": replace(recipe.samples, sharp=1)},
+        {"lens": replace(recipe.lens, f_number=9.0)},
+    ]
+    hashes = {recipe.hash, *(replace(recipe, **change).hash for change in changes)}
+    monkeypatch.setattr(recipes, "VERSION", recipes.VERSION + 1)
+    assert len(hashes | {recipe.hash}) == len(changes) + 2
+
+
+def test_hash_changes_with_the_source_of_the_object_but_not_of_another(tmp_path, monkeypatch):
+    for name in ("stone", "twig", "shared"):
+        (tmp_path / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(recipes, "OBJECTS", {"stone": "stone", "twig": "twig"})
+    recipe = replace(recipes.from_json(BASE), object="stone")
+    before = recipe.hash
+    (tmp_path / "twig.py").write_text("# another look")
+    assert recipe.hash == before
+    for name in ("stone", "shared"):
+        (tmp_path / f"{name}.py").write_text("# another look")
+        assert recipe.hash != before
+        before = recipe.hash
+
+
+BASE = {
+    "object": "beetle",
+    "size": [64, 64],
+    "views": 16,
+    "rig": {"kind": "hemisphere", "elevation": [0, 60]},
+    "lens": {"focal_length": 60, "f_number": 2.8, "sensor_width": 8.8},
+    "field": 1.1,
+    "focus": {"policy": "jitter", "range": [-0.2, 0.8]},
+    "samples": {"sharp": 4, "defocused": 8},
+}
+
+REFUSED = [
+    ({"fields": 3}, "did you mean field?"),
+    ({"lens": {**BASE["lens"], "f_numbr": 2}}, "did you mean f_number?"),
+    ({"lens": 60}, "lens is 60; it must be a mapping"),
+    ({"lens": {"focal_length": 60, "f_number": 2}}, "lens lacks the key sensor_width"),
+    ({"views": "many"}, "views is 'many'; it must be a whole number"),
+    ({"views": True}, "views is True; it must be a whole number"),
+    ({"linear": 1}, "linear is 1; it must be true or false"),
+    ({"size": [64]}, "list of 2 numbers"),
+    ({"size": [64, 0]}, "size is 0; it must be greater than 0"),
+    ({"field": float("nan")}, "field is nan; it must be a number"),
+    ({"lens": {**BASE["lens"], "f_number": 0}}, "f_number is 0.0; it must be greater than 0"),
+    ({"lens": {**BASE["lens"], "f_number": -2.8}}, "f_number is -2.8; it must be greater than 0"),
+    ({"lens": {**BASE["lens"], "sensor_width": 0.5}}, "at least 1 mm"),
+    ({"samples": {"sharp": 0, "defocused": 8}}, "sharp is 0; it must be greater than 0"),
+    ({"views": 7}, "too few for a test split"),
+    ({"views": 1, "test_every": 1}, "too few for a test split"),
+    ({"seed": -1}, "seed is -1"),
+    ({"backdrop": "grey"}, "did you mean gray?"),
+    ({"rig": {"kind": "hemishpere", "elevation": [0, 60]}}, "did you mean hemisphere?"),
+    ({"rig": {"kind": "hemisphere", "elevation": [60, 0]}}, "lowest, highest"),
+    ({"rig": {"kind": "hemisphere", "elevation": [0, 60], "rings": 3}}, "rings belong to a turntable"),
+    ({"rig": {"kind": "turntable", "elevation": [0, 60], "rings": 17}}, "more than the 16 views"),
+    ({"focus": {"policy": "sharp", "range": [0, 0]}}, "focus policy"),
+    ({"focus": {"policy": "fixed", "range": [0, 0.5]}}, "both equal where fixed"),
+    ({"focus": {"policy": "jitter", "range": [0, 15]}}, "within the focal length of 60.0 mm"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), REFUSED)
+def test_a_wrong_recipe_is_refused_in_one_sentence(change, words):
+    with pytest.raises(InputError) as refused:
+        recipes.from_json({**BASE, **change})
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_unknown_names_are_refused_with_the_nearest_known(tmp_path):
+    for attempt, hint in (
+        (lambda: recipes.load("beatle"), "did you mean beetle?"),
+        (lambda: recipes.load("beetle", "smal"), "did you mean small?"),
+        (lambda: recipes.load(written(tmp_path, "preset: demo\nobject: sead\n")), "did you mean seed?"),
+        (lambda: recipes.load(written(tmp_path, "preset: dem\nobject: seed\n")), "did you mean demo?"),
+        (lambda: recipes.load(written(tmp_path, "preset: demo\n")), "names no object"),
+        (lambda: recipes.load(written(tmp_path, "preset: demo\nobject: seed\n"), "small"), "name one of them"),
+        (lambda: recipes.load(written(tmp_path, "a: [1")), "is not YAML"),
+        (lambda: recipes.load(written(tmp_path, "")), "holds no keys"),
+        (lambda: recipes.load(tmp_path / "none.yaml"), "does not exist"),
+    ):
+        with pytest.raises(InputError) as refused:
+            attempt()
+        assert hint in str(refused.value)
+        assert "\n" not in str(refused.value)
