@@ -3,6 +3,7 @@
 Importing this module and listing what there is costs neither numpy nor Blender.
 """
 
+import ast
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -20,11 +21,10 @@ VERSION = 1
 
 PRESETS = Path(__file__).parent / "presets"
 
+_PACKAGE = "datasets.synthesis.objects"
+
 # Name of an object: the module whose `build(seed)` makes its `Model`.
-OBJECTS = {
-    "beetle": "datasets.synthesis.objects.beetle",
-    "seed": "datasets.synthesis.objects.seed",
-}
+OBJECTS = {"beetle": f"{_PACKAGE}.beetle", "seed": f"{_PACKAGE}.seed"}
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,32 @@ def objects() -> dict[str, str]:
 
 
 def source_hash(name: str) -> str:
-    """SHA-256 over the source of an object and of what lies beside it, other objects excepted."""
-    source = _source(OBJECTS[name])
-    others = {module.rpartition(".")[2] for module in OBJECTS.values()} - {source.stem}
-    files = [path for path in sorted(source.parent.glob("*.py")) if path.stem not in others]
-    digests = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    """SHA-256 over the source that decides how an object looks: `sources`, by name and content."""
+    digests = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in sources(name)]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def sources(name: str) -> list[Path]:
+    """The module of an object, the studio, and whatever these import of the objects' package; sorted."""
+    found: dict[str, Path] = {}
+    waiting = [OBJECTS[name], f"{_PACKAGE}.stage"]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found[module] = _source(module)
+            waiting += _imports(found[module])
+    return sorted(found.values())
+
+
+def _imports(source: Path) -> list[str]:
+    """Modules of the objects' package that `source` imports."""
+    modules = []
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
+            modules += [f"{_PACKAGE}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{_PACKAGE}."):
+            modules.append(str(node.module))
+    return modules
 
 
 def _source(module: str) -> Path:

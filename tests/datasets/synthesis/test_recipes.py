@@ -73,19 +73,18 @@ def test_hash_changes_with_every_key_and_with_the_synthesizer(monkeypatch):
     assert len(hashes | {recipe.hash}) == len(changes) + 2
 
 
-def test_hash_changes_with_the_source_of_the_object_but_not_of_another(tmp_path, monkeypatch):
-    for name in ("stone", "twig", "shared"):
-        (tmp_path / f"{name}.py").write_text("")
+def test_hash_covers_the_source_of_an_object_and_what_it_shares_but_no_other_object(tmp_path, monkeypatch):
+    names = {path.name for path in recipes.sources("seed")}
+    assert {"seed.py", "noise.py", "model.py", "stage.py"} <= names
+    assert "beetle.py" not in names
+
+    (tmp_path / "stone.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(recipes, "OBJECTS", {"stone": "stone", "twig": "twig"})
+    monkeypatch.setitem(recipes.OBJECTS, "stone", "stone")
     recipe = replace(recipes.from_json(BASE), object="stone")
     before = recipe.hash
-    (tmp_path / "twig.py").write_text("# another look")
-    assert recipe.hash == before
-    for name in ("stone", "shared"):
-        (tmp_path / f"{name}.py").write_text("# another look")
-        assert recipe.hash != before
-        before = recipe.hash
+    (tmp_path / "stone.py").write_text("# another look")
+    assert recipe.hash != before
 
 
 BASE = {
