@@ -38,7 +38,7 @@ from datasets.synthesis.objects.surface import (
     vertex_normals,
 )
 
-EXPOSURE = 0.85
+EXPOSURE = 1.05
 
 # Linear albedo.
 _EMERALD, _GOLD, _COPPER = (0.035, 0.38, 0.15), (0.42, 0.50, 0.09), (0.66, 0.23, 0.09)

@@ -97,15 +97,15 @@ def add_skin(
         cells = worley(p, scattered(p, faces, pits, growth.rng)[0])
         pit = smoothstep(0.028, 0.010, cells.f1)
         relief = relief - 0.015 * pit
-        colour = mix(colour, PITCH, 0.8 * pit)
+        colour = mix(colour, PITCH, 0.6 * pit)
     vertices = displaced(p, faces, relief)
     into.append((vertices, faces, valid(colour)))
     return vertices, faces
 
 
 def speckles(points: Floats, seed: int) -> Floats:
-    """Fine mottling [N] in 0..1: grains of some 30 to 120 micrometres, which the least defocus washes out."""
-    return smoothstep(-0.15, 0.15, fbm(points * 8, 4, seed, gain=0.85))
+    """Fine mottling [N] in 0..1: grains of some 20 to 90 micrometres, which the least defocus washes out."""
+    return smoothstep(-0.15, 0.15, fbm(points * 11, 4, seed, gain=0.85))
 
 
 def spaced(points: Floats, distance: float) -> Floats:

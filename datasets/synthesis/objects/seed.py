@@ -32,7 +32,7 @@ def build(seed: int) -> Model:
 
     # The walls wander a little: the cells are looked up at points shaken by slow noise.
     shake = np.stack([fbm(body * 3.0, 2, noise_seed + k) for k in (1, 2, 3)], axis=1)
-    cells = worley(body + 0.14 * shake, _cell_centres(rng, body))
+    cells = worley(body + 0.10 * shake, _cell_centres(rng, body))
     grains = worley(body, scattered(body, faces, _GRAINS, rng)[0])
     relief, wall, crest, grain = _relief(body, cells, grains, noise_seed)
     vertices = displaced(body, faces, relief)
@@ -79,7 +79,7 @@ def _relief(body: Floats, cells: Cells, grains: Cells, noise_seed: int) -> tuple
     # The sides of the walls are pleated from the crest down to the floor.
     pleats = fbm(np.stack([cells.f1, cells.f2, cells.border], axis=1) * [22, 22, 2], 2, noise_seed + 9)
     height = (
-        (0.13 + 0.08 * (ragged - 0.7)) * wall**1.4
+        (0.13 + 0.07 * (ragged - 0.7)) * wall**1.4
         + sag
         + 0.022 * pleats * wall * (1 - crest)
         + 0.020 * grain * (1 - 0.6 * wall)

@@ -1,6 +1,6 @@
 """The studio: Blender's settings and lights for macro renders, and the way of a `Model` into a scene.
 
-Units: 1 Blender unit is 1 mm. Needs bpy, so only a process of its own imports this file's functions' inside.
+1 Blender unit is 1 mm. Call these functions in a process of their own: they import bpy, and start a new scene.
 """
 
 from __future__ import annotations

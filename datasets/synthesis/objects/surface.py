@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.interpolate import PchipInterpolator, make_interp_spline
 
 from datasets.synthesis.objects.model import Floats, Ints
 
@@ -99,13 +99,11 @@ def eased(count: int) -> Floats:
 
 
 def spline(points: ArrayLike, count: int) -> Floats:
-    """A smooth curve [count, 3] through points [K, 3] mm (K >= 3; with two, a straight line)."""
+    """A smooth curve [count, 3] through points [K, 3] mm: a line through two, a parabola through three."""
     points = np.asarray(points, dtype=np.float64)
     chord = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     at = eased(count) * chord[-1]
-    if len(points) < 3:
-        return (points[0] + at[:, None] / chord[-1] * (points[-1] - points[0])).astype(np.float32)
-    return CubicSpline(chord, points)(at).astype(np.float32)
+    return make_interp_spline(chord, points, k=min(3, len(points) - 1))(at).astype(np.float32)
 
 
 def tube(path: Floats, radius: Floats, sides: int, up: ArrayLike = (0, 0, 1)) -> Surface:
