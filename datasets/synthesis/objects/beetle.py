@@ -173,19 +173,19 @@ def _add_pronotum(growth: Growth) -> None:
 
     centres = spaced(scattered(p, faces, 4600, growth.rng, density=0.25 + upper)[0], 0.070)
     pits = worley(p, centres)
-    size = 0.030 + 0.016 * hash_unit(pits.nearest, growth.seed + 3)
+    size = 0.036 + 0.016 * hash_unit(pits.nearest, growth.seed + 3)
     pit = smoothstep(1.0, 0.45, pits.f1 / size) * (0.4 + 0.6 * upper) * (1 - 0.8 * middle) * (1 - 0.8 * margin)
     lumps = fbm(p * 3, 3, growth.seed + 33)
-    relief = 0.05 * margin - 0.04 * pit - 0.03 * middle + 0.03 * collar - 0.05 * dimples + 0.035 * lumps
+    relief = 0.05 * margin - 0.05 * pit - 0.03 * middle + 0.03 * collar - 0.05 * dimples + 0.035 * lumps
     vertices = displaced(p, faces, relief + 0.010 * ridged(p * 9, 2, growth.seed + 31))
 
     speckle = speckles(p, growth.seed + 35)
     blotch = smoothstep(0.02, 0.12, fbm(p * 1.7, 5, growth.seed + 37, gain=0.6))
-    colour = mix(_EMERALD, _GOLD, 0.12 + 0.55 * speckle * hash_unit(pits.nearest, growth.seed))
+    colour = mix(_EMERALD, _GOLD, 0.08 + 0.45 * speckle * hash_unit(pits.nearest, growth.seed))
     colour = mix(colour, _COPPER, np.maximum.reduce([0.75 * margin, 0.45 * collar, 0.6 * dimples]))
     colour = mix(colour, PITCH, 0.8 * blotch * (0.6 + 0.4 * speckle))
     colour = mix(colour, PITCH, np.maximum(0.9 * pit, 0.6 * middle))
-    colour = mix(colour * (0.5 + 0.75 * speckle)[:, None], BROWN, 0.9 * (1 - upper))
+    colour = mix(colour * (0.55 + 0.65 * speckle)[:, None], BROWN, 0.9 * (1 - upper))
     growth.shell.append((vertices, faces, valid(colour)))
     coat(growth, vertices, faces, 240, 0.13, lean=(0.6, 0, 0.1), density=0.3 * upper + margin)
     coat(growth, vertices, faces, 120, 0.15, lean=(0.9, 0, 0.1), density=collar * upper)
