@@ -200,15 +200,23 @@ def perf(
 def _device(name: str) -> Any:
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"There is no device {name}; known: auto, cpu, cuda.")
-    if name == "cpu":
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
+    if name != "cpu" and _has_cuda():
         return "cuda"
     if name == "cuda":
         raise InputError("There is no CUDA device here; --device cpu runs at small sizes (bench doctor tells more).")
     return "cpu"
+
+
+def _has_cuda() -> bool:
+    import ctypes
+
+    try:
+        ctypes.CDLL("libcuda.so.1" if sys.platform == "linux" else "nvcuda.dll")
+    except OSError:
+        return False  # without the driver there is nothing to ask torch, whose import takes seconds
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _methods(text: str) -> list[str]:

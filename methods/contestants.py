@@ -75,6 +75,7 @@ def then_splatting(restorer: Entry) -> Entry:
         outputs=("novel", "deblur"),
         configs=(*restorer.configs, *_SPLATTING.configs),
         citation=f"{restorer.citation}; {_KERBL}",
+        trained_on=f"restorer: {restorer.trained_on}; splats: the restored photographs of the capture",
         published=None,
     )
 

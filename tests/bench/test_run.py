@@ -246,8 +246,7 @@ def jobs_alive(folder: Path) -> list[int]:
             continue
         if b"bench.job" in words and any(
             word.startswith(str(folder).encode())
-            or (b".partial.json" in word
-            and Path(f"/proc/{path.parent.name}/cwd").resolve() == folder)
+            or (b".partial.json" in word and Path(f"/proc/{path.parent.name}/cwd").resolve() == folder)
             for word in words
         ):
             found.append(int(path.parent.name))

@@ -1,4 +1,4 @@
-"""A contestant for tests: paints every view in the mean colour of the photographs. A second one, so that a run has several jobs."""
+"""A second contestant for tests, so that a run has several jobs: the mean colour once more."""
 
 import time
 

@@ -1,0 +1,126 @@
+"""What the command line says: lists, help, and users' errors in one sentence with exit code 2."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import MEAN_COLOR, Bench, is_one_sentence
+
+
+@pytest.mark.parametrize("kind", ["methods", "captures", "metrics", "presets", "objects"])
+def test_lists_are_json_arrays_of_objects_with_a_name(bench: Bench, kind: str) -> None:
+    rows = json.loads(bench("list", kind, "--json").stdout)
+    assert rows
+    assert all(isinstance(row["name"], str) and row["name"] for row in rows)
+
+
+def test_the_contestants_of_this_package_are_listed_with_what_they_are(bench: Bench) -> None:
+    rows = {row["name"]: row for row in json.loads(bench("list", "methods", "--json").stdout)}
+    assert set(rows) >= {"3dgs", "sharp-3dgs", "input", "rl", "rl+3dgs"}
+    assert rows["sharp-3dgs"]["oracle"] is True
+    assert rows["rl"]["outputs"] == ["deblur"]
+    assert rows["rl+3dgs"]["outputs"] == ["novel", "deblur"]
+    assert all(row["citation"] and row["trained_on"] for row in rows.values())
+
+
+@pytest.mark.parametrize("verb", ["run", "synth", "eval", "report", "list", "doctor", "perf"])
+def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
+    assert verb in bench("--help").stdout
+    done = bench(verb, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--methods", "3dg"), "did you mean 3dgs?"),
+        (("run", "demoo"), "did you mean demo?"),
+        (("run", "--preset", "quik"), "did you mean quick?"),
+        (("run", "no/such/folder"), "no capture"),
+        (("run", "--methods", ","), "names no method"),
+        (("run", "--methods", "missing.py"), "no file missing.py"),
+        (("run", "--seeds", "a"), "whole numbers"),
+        (("run", "--seeds", "-1"), "negative"),
+        (("run", "--seeds", "0,0"), "called 0"),
+        (("run", "--methods", "input,input"), "called input"),
+        (("run", "--device", "tpu"), "auto, cpu, cuda"),
+        (("run", "--lpips-weights", "missing.npz"), "missing.npz"),
+        (("run", "--nonsense"), "--nonsense"),
+        (("nonsense",), "nonsense"),
+        (("list", "method"), "did you mean methods?"),
+        (("list",), "cannot list nothing"),
+        (("eval", "demo", "nowhere"), "no folder nowhere"),
+        (("eval", "demo", "."), "neither novel/ nor deblur/"),
+        (("report", "nowhere"), "nowhere"),
+        (("report", "."), "no record"),
+        (("synth", "beetel"), "did you mean"),
+        (("synth", "beetle", "--preset", "demmo"), "did you mean"),
+        (("perf", "rasteriser"), "did you mean rasterizer?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_users_error_is_one_sentence_and_code_2(bench: Bench, arguments: tuple[str, ...], says: str) -> None:
+    done = bench(*arguments)
+    assert is_one_sentence(done), done.stderr
+    assert says in done.stderr
+
+
+def test_cuda_without_a_gpu_is_refused(bench: Bench, tiny: Path) -> None:
+    done = bench("run", tiny, "--methods", MEAN_COLOR, "--device", "cuda", CUDA_VISIBLE_DEVICES="")
+    assert is_one_sentence(done)
+    assert "CUDA" in done.stderr
+
+
+def test_an_unwritable_output_is_refused(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = bench("run", tiny, "--methods", MEAN_COLOR, "--out", "file/run")
+    assert is_one_sentence(done)
+    assert "cannot be written" in done.stderr
+
+
+def test_a_damaged_capture_is_refused_before_anything_runs(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny, copy)
+    image = next((copy / "images").glob("*.png"))
+    image.write_bytes(image.read_bytes()[:-1] + b"x")
+    done = bench("run", copy, "--methods", MEAN_COLOR, "--out", "run")
+    assert is_one_sentence(done)
+    assert image.name in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [("raise RuntimeError('broken')", "does not import"), ("x = 1", "no ENTRY")],
+)
+def test_a_method_file_that_is_none_is_refused(
+    bench: Bench, tiny: Path, tmp_path: Path, source: str, says: str
+) -> None:
+    (tmp_path / "method.py").write_text(source)
+    done = bench("run", tiny, "--methods", "method.py")
+    assert is_one_sentence(done)
+    assert says in done.stderr
+
+
+def test_doctor_looks_at_everything(bench: Bench) -> None:
+    findings = {row["name"]: row for row in json.loads(bench("doctor", "--json").stdout)}
+    assert {"cuda", "gsplat", "blender", "lpips weights", "demo capture"} <= set(findings)
+    assert findings["demo capture"]["ok"]
+    assert all(row["fix"] for row in findings.values() if not row["ok"])
+
+
+def test_a_foreign_image_of_the_wrong_size_is_named(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    from datasets.captures import open_capture
+    from datasets.images import write_png
+
+    (tmp_path / "theirs/novel").mkdir(parents=True)
+    for view in open_capture(tiny).test:
+        write_png(tmp_path / "theirs/novel" / f"{view.name}.png", np.zeros((5, 5, 3), np.uint8))
+    done = bench("eval", tiny, "theirs")
+    assert is_one_sentence(done)
+    assert "5 x 5" in done.stderr

@@ -1,0 +1,123 @@
+"""The training loop on a tiny capture: it learns, repeats itself exactly, and says when it breaks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from captures import write_tiny_capture
+
+from datasets.capture import BACKDROPS, Photographs
+from datasets.captures import open_capture
+from methods.contestant import Diverged
+from methods.splatting.train import Bounds, Pinhole, Splats, SplattingConfig, background_in, train
+
+CONFIG = SplattingConfig(
+    steps=150, initial_gaussians=400, max_gaussians=500, sh_degree=1, sh_every=50, refine_start=20, refine_every=20
+)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
+    root = write_tiny_capture(tmp_path_factory.mktemp("train") / "tiny", views=9, size=(24, 20))
+    return open_capture(root).sharp_twins()
+
+
+def error(gaussians: object, photographs: Photographs, config: SplattingConfig) -> float:
+    splats = Splats(gaussians, photographs, config, "cpu")  # type: ignore[arg-type]
+    return float(np.mean([np.abs(splats.restored(v.name) - v.image / 255.0).mean() for v in photographs.views]))
+
+
+@pytest.mark.parametrize("light", ["srgb", "linear"])
+@pytest.mark.parametrize("densify", ["relocate", "gradient", "none"])
+def test_training_learns_the_photographs(photographs: Photographs, light: str, densify: str) -> None:
+    config = replace(CONFIG, light=light, densify=densify)  # type: ignore[arg-type]
+    black = float(np.mean([view.image.mean() / 255 for view in photographs.views]))
+    fitted = train(photographs, config, seed=0, device="cpu")
+    assert error(fitted, photographs, config) < 0.4 * black
+    assert len(fitted) <= config.max_gaussians
+
+
+def test_the_same_seed_gives_the_same_scene_bit_for_bit(photographs: Photographs) -> None:
+    config = replace(CONFIG, steps=60)
+    first, second = (train(photographs, config, seed=3, device="cpu") for _ in range(2))
+    other = train(photographs, config, seed=4, device="cpu")
+    assert torch.equal(first.means, second.means)
+    assert torch.equal(first.sh, second.sh)
+    assert not torch.equal(first.means[: len(other)], other.means[: len(first)])
+
+
+def test_a_number_that_is_not_finite_is_reported_with_its_step(photographs: Photographs) -> None:
+    class Breaks(Pinhole):
+        def image(self, gaussians, target, step, draw):  # type: ignore[no-untyped-def]
+            color, drawn = super().image(gaussians, target, step, draw)
+            return (color * float("nan") if step == 7 else color), drawn
+
+    with pytest.raises(Diverged, match="step 7") as caught:
+        train(photographs, CONFIG, seed=0, device="cpu", formation=Breaks())
+    assert caught.value.step == 7
+
+
+def test_an_image_formation_with_parameters_is_trained_along(photographs: Photographs) -> None:
+    """The hook where a model of blur enters; here one gain for all views, which must find the half."""
+
+    class Gain(Pinhole):
+        def __init__(self) -> None:
+            self.log_gain = torch.zeros(1, requires_grad=True)
+
+        def parameters(self):  # type: ignore[no-untyped-def]
+            return [{"params": [self.log_gain], "lr": 0.02}]
+
+        def image(self, gaussians, target, step, draw):  # type: ignore[no-untyped-def]
+            color, drawn = super().image(gaussians.detach(), target, step, draw)
+            return color * self.log_gain.exp(), drawn
+
+    fitted = train(photographs, CONFIG, seed=0, device="cpu")
+    splats = Splats(fitted, photographs, CONFIG, "cpu")
+    views = tuple(
+        replace(v, image=np.round(splats.restored(v.name) * 127.5).astype(np.uint8)) for v in photographs.views
+    )
+    gain = Gain()
+    from methods.splatting import train as module
+
+    start = {name: tensor for name, tensor in vars(fitted).items() if name != "sh"}
+    start |= {"sh_dc": fitted.sh[:, :1], "sh_rest": fitted.sh[:, 1:]}
+    original = module.initial_gaussians
+    module.initial_gaussians = lambda *_: {name: tensor.clone() for name, tensor in start.items()}
+    try:
+        frozen = replace(CONFIG, densify="none", sh_every=1)
+        train(replace(photographs, views=views), frozen, seed=0, device="cpu", formation=gain)
+    finally:
+        module.initial_gaussians = original
+    assert gain.log_gain.exp().item() == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_bounds_are_the_ball_that_the_cameras_look_at(photographs: Photographs) -> None:
+    cameras = [view.camera for view in photographs.views]
+    bounds = Bounds.seen_by(cameras)
+    for camera in cameras:
+        pixel, depth = camera.project(bounds.center)
+        assert np.abs(pixel - [camera.cx, camera.cy]).max() < 1
+        assert bounds.radius <= depth * 0.51 * camera.height / camera.fy
+
+
+def test_backgrounds_are_held_in_the_light_of_the_scene(photographs: Photographs) -> None:
+    gray = replace(photographs, background=BACKDROPS["gray"])
+    camera = gray.views[0].camera
+    linear, srgb = (background_in(light, gray, camera, "cpu") for light in ("linear", "srgb"))
+    assert linear[0, 0, 0] < srgb[0, 0, 0]
+    assert linear[0, 0, 0] > linear[-1, 0, 0]
+
+
+def test_points_of_the_capture_start_the_scene_where_asked(photographs: Photographs, tmp_path: Path) -> None:
+    from methods.splatting.train import initial_gaussians
+
+    bounds = Bounds.seen_by([view.camera for view in photographs.views])
+    assert photographs.points is not None
+    random = torch.Generator().manual_seed(0)
+    start = initial_gaussians(photographs, replace(CONFIG, init="points"), bounds, random)
+    n = min(len(photographs.points.xyz), CONFIG.initial_gaussians)
+    known = {tuple(np.round(p, 4)) for p in photographs.points.xyz.tolist()}
+    assert all(tuple(np.round(p, 4)) in known for p in start["means"][:n].tolist())
+    assert len(start["means"]) == CONFIG.initial_gaussians
