@@ -8,6 +8,7 @@ images and gradients are bitwise the same for any number of threads and from run
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,7 +65,7 @@ class _Rasterize(torch.autograd.Function):
     """From Gaussians to (color, depth, alpha, means2d, radii); the last two carry no gradient."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         means: Tensor,
         quats: Tensor,
@@ -89,11 +90,12 @@ class _Rasterize(torch.autograd.Function):
         camera = _camera_vector(viewport, near)
 
         table = np.empty((rows, cpu_projection.COLUMNS), np.float32)
+        means2d = np.empty((rows, 2), np.float32)
         radii = np.empty(rows, np.int32)
         _run(
             cpu_projection.project_forward,
             _parts(rows),
-            (*inputs, degree, extra_array, offset_array, w2c, camera, antialiased, table, radii),
+            (*inputs, degree, extra_array, offset_array, w2c, camera, antialiased, table, means2d, radii),
         )
         table[n:, cpu_projection.DRAWN] = 0.0
 
@@ -157,10 +159,9 @@ class _Rasterize(torch.autograd.Function):
         ctx.geometry = (degree, antialiased, w2c, camera, table)
         ctx.entries = (entry_start, entry_end, entry_slot)
         ctx.tiles = (tile_start, slots, masks, backdrop, state)
-        means2d = torch.from_numpy(np.where(radii[:n, None] > 0, table[:n, :2], np.float32(0.0)))
-        radii_tensor = torch.from_numpy(radii[:n])
-        ctx.mark_non_differentiable(means2d, radii_tensor)
-        return color, depth, alpha, means2d, radii_tensor
+        centers, extents = torch.from_numpy(means2d[:n]), torch.from_numpy(radii[:n])
+        ctx.mark_non_differentiable(centers, extents)
+        return color, depth, alpha, centers, extents
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -300,7 +301,7 @@ def _run(function: Callable[..., Any], bounds: np.ndarray, arguments: Sequence[A
         pool = _pools.setdefault(threads, ThreadPoolExecutor(threads, thread_name_prefix="rasterizer"))
     futures = [
         pool.submit(function, int(begin), int(end), *arguments)
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True)
+        for begin, end in itertools.pairwise(bounds)
         if end > begin
     ]
     for future in futures:

@@ -32,6 +32,7 @@ TILE = 16  # px
 BLOCK = 4  # px
 BLOCKS = TILE // BLOCK  # per row of a tile
 DIGIT_BITS = 11
+AHEAD = 8  # Gaussians
 DIGITS = 1 << DIGIT_BITS
 
 f32 = np.float32
@@ -215,6 +216,16 @@ def fill_slots(
         tile_start[tile + 1] += tile_start[tile]
     cursor = tile_start[:-1].copy()
     for rank in range(count):
+        # In depth order every Gaussian is a jump in memory: ask for those that come next.
+        if rank + 2 * AHEAD < count:
+            simd.prefetch(entry_start, order[rank + 2 * AHEAD])
+            simd.prefetch(entry_end, order[rank + 2 * AHEAD])
+        if rank + AHEAD < count:
+            following = order[rank + AHEAD]
+            simd.prefetch(table, COLUMNS * following)
+            simd.prefetch(entry_tile, entry_start[following])
+            simd.prefetch(entry_mask, entry_start[following])
+            simd.prefetch(entry_slot, entry_start[following])
         i = order[rank]
         row = simd.load(table, COLUMNS * i)
         mx, my = table[i, MX] - HALF, table[i, MY] - HALF

@@ -198,6 +198,7 @@ def project_forward(
     camera,  # [14]
     antialiased,
     table,  # out [N, COLUMNS]
+    means2d,  # out [N, 2] px, 0 where not drawn
     radii,  # out [N] int32
 ):
     """Project Gaussians begin..end."""
@@ -228,9 +229,7 @@ def project_forward(
         drawn = drawn & (det_before > simd.splat(TINY)) & (det < simd.splat(INFINITY))
 
         logit = simd.load(logits, row)
-        log_opacity = simd.minimum(logit, zero) - simd.log(
-            one + simd.exp(zero - simd.maximum(logit, zero - logit))
-        )
+        log_opacity = simd.minimum(logit, zero) - simd.log(one + simd.exp(zero - simd.maximum(logit, zero - logit)))
         if compensated:
             log_opacity = log_opacity + half * (simd.log(det_before) - simd.log(det))
         reach_squared = _times(2.0, log_opacity - simd.splat(LN_ALPHA_MIN))
@@ -245,6 +244,9 @@ def project_forward(
         drawn = drawn & (my + extent_y > zero) & (my - extent_y < simd.splat(camera[HEIGHT]))
         extent = simd.minimum(simd.maximum(extent_x, extent_y), simd.splat(FAR_OUT))
         simd.store_ints(radii, row, simd.select(drawn, simd.maximum(simd.ceil(extent), one), zero))
+
+        simd.store_strided(means2d, 2 * row, 2, simd.select(drawn, mx, zero))
+        simd.store_strided(means2d, 2 * row + 1, 2, simd.select(drawn, my, zero))
 
         red, green, blue = zero, zero, zero
         if simd.bits(drawn) != 0:
@@ -352,6 +354,9 @@ def project_backward(
     count = (degree + 1) * (degree + 1) if degree >= 0 else 1
     for group in range(begin, end, LANES):
         row = min(group, end - LANES)
+        for following in range(row + LANES, min(row + 2 * LANES, end)):
+            for entry in range(entry_start[following], entry_end[following]):
+                simd.prefetch(slot_gradients, GRADIENTS * entry_slot[entry])
         for lane in range(LANES):
             total = zero
             for entry in range(entry_start[row + lane], entry_end[row + lane]):
@@ -360,7 +365,7 @@ def project_backward(
         h, hx, hy, hxx, hxy, hyy, d_red, d_green, d_blue, d_z, _, _, _, _, _, _ = _load_rows(sums, 0)
         _, _, a, b, c, _, red, green, blue, _, _, _, drawn, _, _, _ = _load_rows(table, row)
         drawn = drawn > zero
-        p, z, iz, x_z, y_z, _ = _to_camera(means, row, w2c, camera)
+        p, _, iz, x_z, y_z, _ = _to_camera(means, row, w2c, camera)
 
         # Colour.
         d_px, d_py, d_pz = zero, zero, zero

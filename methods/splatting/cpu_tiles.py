@@ -1,9 +1,10 @@
 """Compositing of one tile after another, forwards, and its derivative, both from front to back.
 
-The 256 pixels of a tile are stored block by block (16 blocks of 4 x 4 px, one vector each). For every Gaussian of the
-tile only the blocks of its mask are visited. The backward pass walks the same list in the same direction with the
-same masks: with v = dL/d(colour, depth, alpha) . (colour, depth, 1) of a Gaussian and w its weight,
-dL/d alpha = T v - S / (1 - alpha), where the remainder S = sum of w v over the Gaussians behind starts as the sum over all.
+The 256 pixels of a tile are stored block by block (16 blocks of 4 x 4 px, one vector each). For every Gaussian of
+the tile only the blocks of its mask are visited. The backward pass walks the same list in the same direction with
+the same masks: with v = dL/d(colour, depth, alpha) . (colour, depth, 1) of a Gaussian and w its weight,
+dL/d alpha = T v - S / (1 - alpha), where the remainder S, the sum of w v over the Gaussians behind, starts as the
+sum over all.
 """
 
 from __future__ import annotations
@@ -43,10 +44,7 @@ PIXEL_XY = np.concatenate([PIXEL_X, PIXEL_Y])
 
 # exp(t) on [-5.6, 0] as p(t / 8)^8 with p the polynomial of degree 5 of least relative error (8e-8, so 6e-7 for the
 # power) on that interval; the division by 8 is in the coefficients.
-EXP = [
-    f32(c / 8**k)
-    for k, c in enumerate((0.99999992, 0.99999254, 0.49988259, 0.16597398, 0.03977256, 0.00584676))
-]
+EXP = [f32(c / 8**k) for k, c in enumerate((0.99999992, 0.99999254, 0.49988259, 0.16597398, 0.03977256, 0.00584676))]
 EXP_0, EXP_1, EXP_2, EXP_3, EXP_4, EXP_5 = EXP
 
 ZERO, ONE = f32(0.0), f32(1.0)
@@ -153,12 +151,8 @@ def composite_forward(
                 after = simd.select(ends & (before > zero), zero - before, after)
                 simd.store(state, here, after)
                 simd.store(state, here + PIXELS, simd.fma(weight, red, simd.load(state, here + PIXELS)))
-                simd.store(
-                    state, here + 2 * PIXELS, simd.fma(weight, green, simd.load(state, here + 2 * PIXELS))
-                )
-                simd.store(
-                    state, here + 3 * PIXELS, simd.fma(weight, blue, simd.load(state, here + 3 * PIXELS))
-                )
+                simd.store(state, here + 2 * PIXELS, simd.fma(weight, green, simd.load(state, here + 2 * PIXELS)))
+                simd.store(state, here + 3 * PIXELS, simd.fma(weight, blue, simd.load(state, here + 3 * PIXELS)))
                 simd.store(state, here + 4 * PIXELS, simd.fma(weight, z, simd.load(state, here + 4 * PIXELS)))
                 if simd.bits(after > zero) == 0:
                     active &= ~(1 << block)
@@ -189,9 +183,7 @@ def _write_tile(tile, x0, y0, inside_x, inside_y, state, background, depth_origi
             behind = (row * width + column) if full else 0
             through = abs(state[tile, 0, lane])
             for channel in range(3):
-                color[row, column, channel] = (
-                    state[tile, 1 + channel, lane] + through * background[behind, channel]
-                )
+                color[row, column, channel] = state[tile, 1 + channel, lane] + through * background[behind, channel]
             total = ONE - through
             alpha[row, column] = total
             depth[row, column] = depth_origin + state[tile, 4, lane] / total if total > ZERO else ZERO

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -32,16 +33,9 @@ class Gaussians:
         expected = {"means": (n, 3), "quats": (n, 4), "log_scales": (n, 3), "logit_opacities": (n,)}
         for name, shape in expected.items():
             if tuple(getattr(self, name).shape) != shape:
-                raise ValueError(
-                    f"Gaussians.{name} has shape {tuple(getattr(self, name).shape)}, expected {shape}"
-                )
+                raise ValueError(f"Gaussians.{name} has shape {tuple(getattr(self, name).shape)}, expected {shape}")
         sizes = [(degree + 1) ** 2 for degree in range(MAX_DEGREE + 1)]
-        if (
-            self.sh.ndim != 3
-            or self.sh.shape[0] != n
-            or self.sh.shape[1] not in sizes
-            or self.sh.shape[2] != 3
-        ):
+        if self.sh.ndim != 3 or self.sh.shape[0] != n or self.sh.shape[1] not in sizes or self.sh.shape[2] != 3:
             raise ValueError(
                 f"Gaussians.sh has shape {tuple(self.sh.shape)}, expected ({n}, K, 3) with K one of {sizes}"
             )
@@ -62,13 +56,11 @@ class Gaussians:
     @property
     def sh_degree(self) -> int:
         """Highest degree that `sh` has room for."""
-        return int(round(self.sh.shape[1] ** 0.5)) - 1
+        return math.isqrt(self.sh.shape[1]) - 1
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Gaussians:
         """The same Gaussians on another device or in another floating-point type; differentiable."""
-        return Gaussians(
-            **{f.name: getattr(self, f.name).to(device=device, dtype=dtype) for f in fields(self)}
-        )
+        return Gaussians(**{f.name: getattr(self, f.name).to(device=device, dtype=dtype) for f in fields(self)})
 
     def detach(self) -> Gaussians:
         """The same values without their history."""
@@ -114,9 +106,7 @@ class Gaussians:
         n_rest = sum(name.startswith("f_rest_") for name in names)
         missing = [c for c in _ply_columns(n_rest // 3) if c not in names and not c.startswith("n")]
         if missing or n_rest % 3:
-            reason = (
-                f"no column {missing[0]!r}" if missing else f"{n_rest} columns f_rest_*, not a multiple of 3"
-            )
+            reason = f"no column {missing[0]!r}" if missing else f"{n_rest} columns f_rest_*, not a multiple of 3"
             raise ValueError(f"{path} is not a 3D Gaussian Splatting point cloud: {reason}")
 
         def columns(*wanted: str) -> Tensor:  # [N, len(wanted)]

@@ -20,9 +20,11 @@ from typing import Any
 import llvmlite
 import llvmlite.binding
 import numba
-from numba.core import config
+from numba.core import config as numba_config
 
 _HERE = Path(__file__).parent
+# Its attributes are made at run time, which type checkers do not see.
+config: Any = numba_config
 _SOURCES = ("jit.py", "simd.py", "cpu_projection.py", "cpu_binning.py", "cpu_tiles.py")
 
 

@@ -8,6 +8,8 @@ Three back ends draw the same image and give the same gradients:
 
 from __future__ import annotations
 
+import importlib
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,12 @@ from methods.splatting.viewport import NEAR, Render, Viewport
 
 __all__ = ["BACKENDS", "Render", "Viewport", "render", "resolve_backend"]
 
-BACKENDS = ("torch", "cpu", "gsplat")
+_MODULES = {
+    "torch": "methods.splatting.reference",
+    "cpu": "methods.splatting.cpu",
+    "gsplat": "methods.splatting.gsplat_backend",
+}
+BACKENDS = tuple(_MODULES)
 
 
 def resolve_backend(device: torch.device | str) -> str:
@@ -65,9 +72,7 @@ def render(
     if sh_degree is None:
         sh_degree = gaussians.sh_degree
     if not 0 <= sh_degree <= gaussians.sh_degree:
-        raise ValueError(
-            f"sh_degree {sh_degree} asked for, but the Gaussians store degree {gaussians.sh_degree}"
-        )
+        raise ValueError(f"sh_degree {sh_degree} asked for, but the Gaussians store degree {gaussians.sh_degree}")
     if viewport.width < 1 or viewport.height < 1:
         raise ValueError(f"the image must have at least one pixel, not {viewport.width} x {viewport.height}")
     _check_shape("w2c", viewport.w2c, (4, 4))
@@ -106,15 +111,12 @@ def render(
     )
     offsets = torch.zeros(n, 2, device=device, dtype=dtype, requires_grad=True) if screen_gradients else None
 
-    if backend == "torch":
-        from methods.splatting.reference import rasterize
-    elif backend == "cpu":
-        from methods.splatting.cpu import rasterize
-    else:
-        from methods.splatting.gsplat_backend import rasterize
-    return rasterize(
+    # Imported when named: numba takes half a second, and gsplat must not be touched on hosts without CUDA.
+    rasterize = importlib.import_module(_MODULES[backend]).rasterize
+    result: Render = rasterize(
         gaussians, viewport, sh_degree, colors, background, extra_variance, antialiased, near, offsets
     )
+    return result
 
 
 def _check_shape(name: str, tensor: Tensor, *allowed: tuple[int, ...]) -> None:

@@ -67,9 +67,7 @@ def project(
     # Gaussians behind the camera get a harmless stand-in, so that no infinity enters the gradient of the others.
     camera = torch.where(in_front[:, None], camera, camera.new_tensor([0.0, 0.0, 1.0]))
     x, y, z = camera.unbind(-1)
-    means2d = torch.stack(
-        [viewport.fx * x / z + viewport.cx, viewport.fy * y / z + viewport.cy], dim=-1
-    )  # [N, 2]
+    means2d = torch.stack([viewport.fx * x / z + viewport.cx, viewport.fy * y / z + viewport.cy], dim=-1)  # [N, 2]
     if offsets is not None:
         means2d = means2d + offsets
 
@@ -90,11 +88,11 @@ def project(
     sharp = torch.stack([(m[:, 0] ** 2).sum(-1), (m[:, 0] * m[:, 1]).sum(-1), (m[:, 1] ** 2).sum(-1)], dim=-1)
 
     identity = sharp.new_tensor([1.0, 0.0, 1.0])
-    dilated, det_dilated = _add_covariance(sharp, det_sharp, (EPS2D * identity).expand_as(sharp))
+    dilated, det_dilated = add_covariance(sharp, det_sharp, (EPS2D * identity).expand_as(sharp))
     covariance, det = dilated, det_dilated
     if extra_variance is not None:
         extra = extra_variance[:, None] * identity if extra_variance.ndim == 1 else extra_variance
-        covariance, det = _add_covariance(dilated, det_dilated, extra)
+        covariance, det = add_covariance(dilated, det_dilated, extra)
 
     drawable = in_front & (det > 0) & (covariance[:, 0] > 0) & (covariance[:, 2] > 0)
     det_before = det_sharp if antialiased else det_dilated
@@ -119,7 +117,7 @@ def frustum_limits(size: int, focal: float, center: float) -> tuple[float, float
     return -(center / focal + margin), (size - center) / focal + margin
 
 
-def _add_covariance(
+def add_covariance(
     covariance: Tensor,  # [N, 3] xx, xy, yy
     det: Tensor,  # [N] its determinant
     extra: Tensor,  # [N, 3]

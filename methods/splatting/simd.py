@@ -19,8 +19,8 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import lower_builtin, models, register_model
 from numba.extending import intrinsic as _untyped_intrinsic
+from numba.extending import lower_builtin, models, register_model
 
 from methods.splatting.jit import kernel
 
@@ -116,9 +116,7 @@ def _pointer(context, builder, array_type, array, offset):
 
 
 def _call(builder, name, result, args):
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(result, [a.type for a in args]), name
-    )
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
     return builder.call(function, args)
 
 
@@ -158,6 +156,22 @@ def store(typingctx, array, offset, lanes):
 
 
 @intrinsic
+def prefetch(typingctx, array, offset):
+    """Ask for the cache line of an element of any array, counted in elements; never faults."""
+
+    def codegen(context, builder, sig, args):
+        data = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
+        address = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
+        read, keep, is_data = (ir.Constant(_I32, k) for k in (0, 3, 1))
+        signature_ = ir.FunctionType(ir.VoidType(), [address.type, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(builder.module, signature_, "llvm.prefetch.p0")
+        builder.call(function, [address, read, keep, is_data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
 def broadcast(typingctx, array, offset):
     """All 16 lanes equal to one element of a float32 array."""
 
@@ -180,7 +194,7 @@ def fma(typingctx, a, b, c):
 
 @intrinsic
 def minimum(typingctx, a, b):
-    """The smaller of two, lane by lane."""
+    """The smaller of two, lane by lane; b where either is NaN."""
 
     def codegen(context, builder, sig, args):
         return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[0], args[1])
@@ -190,7 +204,7 @@ def minimum(typingctx, a, b):
 
 @intrinsic
 def maximum(typingctx, a, b):
-    """The larger of two, lane by lane."""
+    """The larger of two, lane by lane; b where either is NaN."""
 
     def codegen(context, builder, sig, args):
         return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[0], args[1])
@@ -319,9 +333,7 @@ def _columns(n: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
             left = builder.shuffle_vector(parts[0], parts[1], join)
             right = builder.shuffle_vector(parts[2], parts[3], join)
             order = [WIDTH * (k % n) + k // n for k in range(n * WIDTH)]
-            everything = builder.shuffle_vector(
-                left, right, ir.Constant(ir.VectorType(_I32, n * WIDTH), order)
-            )
+            everything = builder.shuffle_vector(left, right, ir.Constant(ir.VectorType(_I32, n * WIDTH), order))
             wide = ir.VectorType(_F32, n * WIDTH)
             builder.store(everything, builder.bitcast(start, wide.as_pointer()), align=4)
             return context.get_dummy_value()
@@ -400,9 +412,7 @@ def store_ints(typingctx, array, offset, lanes):
 
     def codegen(context, builder, sig, args):
         pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
-        builder.store(
-            builder.fptosi(args[2], _INTS), builder.bitcast(pointer, _INTS.as_pointer()), align=4
-        )
+        builder.store(builder.fptosi(args[2], _INTS), builder.bitcast(pointer, _INTS.as_pointer()), align=4)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, Lanes), codegen
@@ -421,7 +431,9 @@ def _power_of_two(typingctx, n):
     """2^n for whole n in -126..127."""
 
     def codegen(context, builder, sig, args):
-        biased = builder.add(builder.fptosi(args[0], _INTS), ir.Constant(_INTS, [127] * WIDTH))
+        # Saturating: the plain conversion of NaN is undefined.
+        whole = _call(builder, f"llvm.fptosi.sat.v{WIDTH}i32.v{WIDTH}f32", _INTS, args)
+        biased = builder.add(whole, ir.Constant(_INTS, [127] * WIDTH))
         return builder.bitcast(builder.shl(biased, ir.Constant(_INTS, [23] * WIDTH)), _LANES)
 
     return Lanes(Lanes), codegen
@@ -456,7 +468,8 @@ _L3, _L5, _L7, _L9 = (np.float32(2.0 / k) for k in (3, 5, 7, 9))
 @kernel
 def exp(x):
     """Exponential to about 2e-7; the argument is clamped to -87..87."""
-    x = minimum(maximum(x, splat(-_EXP_RANGE)), splat(_EXP_RANGE))
+    # In this order of arguments NaN stays NaN.
+    x = minimum(splat(_EXP_RANGE), maximum(splat(-_EXP_RANGE), x))
     n = _round(x * splat(_LOG2_E))
     r = fma(n, splat(-_LN2_LOW), fma(n, splat(-_LN2_HIGH), x))
     p = fma(splat(_C6), r, splat(_C5))

@@ -11,9 +11,7 @@ from torch import Tensor
 EPS2D = 0.3  # px^2 added to every projected covariance: a Gaussian is never much thinner than a pixel
 ALPHA_MIN = 1.0 / 255.0  # contributions below one 8-bit step are skipped
 ALPHA_MAX = 0.999
-TRANSMITTANCE_MIN = (
-    1e-4  # a pixel is finished by the Gaussian that would bring it to this or below (exclusive)
-)
+TRANSMITTANCE_MIN = 1e-4  # a pixel is finished by the Gaussian that would bring it to this or below (exclusive)
 NEAR = 0.01
 # The Jacobian of the projection is taken no further outside the image than 0.3 of the half field of view.
 FRUSTUM_MARGIN = 0.3
