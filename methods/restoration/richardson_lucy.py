@@ -17,9 +17,9 @@ import numpy as np
 
 from datasets.color import linear_to_srgb, srgb_to_linear
 from datasets.errors import InputError
+from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.restoration.defocus_map import DefocusMapConfig, estimate_defocus
 
-SIGMA_PER_DISK_RADIUS = 0.55  # of the Gaussian nearest to a uniform disk in least squares
 FINEST_SIGMA = 0.7  # px; a Gaussian sampled once per pixel keeps its variance down to about here
 SIGMA_RATIO = 1.25  # between neighbouring levels of blur
 TILE = 128  # px; a tile convolves only the levels that occur in it
@@ -161,7 +161,8 @@ def curvature(image: np.ndarray) -> np.ndarray:
     dy = np.diff(image, axis=0, append=image[-1:])
     norm = np.sqrt(dx**2 + dy**2 + 1e-8)
     dx, dy = dx / norm, dy / norm
-    return np.diff(dx, axis=1, prepend=0) + np.diff(dy, axis=0, prepend=0)
+    zero = np.float32(0)
+    return np.diff(dx, axis=1, prepend=zero) + np.diff(dy, axis=0, prepend=zero)
 
 
 def varying_blur(sigma: np.ndarray, psf: Literal["disk", "gaussian"] = "disk") -> VaryingBlur:
@@ -179,7 +180,9 @@ def varying_blur(sigma: np.ndarray, psf: Literal["disk", "gaussian"] = "disk") -
     while levels[-1] < sigma.max():
         levels.append(levels[-1] * SIGMA_RATIO)
     kernels = [np.ones(1, np.float32)]
-    kernels += [gaussian_kernel(s) if psf == "gaussian" else disk_kernel(s / SIGMA_PER_DISK_RADIUS) for s in levels[1:]]
+    kernels += [
+        gaussian_kernel(s) if psf == "gaussian" else disk_kernel(s / SIGMA_PER_RADIUS_LEAST_SQUARES) for s in levels[1:]
+    ]
     position = np.interp(np.square(sigma), np.square(levels), np.arange(len(levels))).astype(np.float32)
     patches = []
     for top in range(0, height, TILE):
