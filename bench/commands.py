@@ -61,9 +61,10 @@ def run(
     console = Console(stderr=True)
     kind = _device(device)
     chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
+    parsed_seeds = _seeds(seeds)
     entries = [(name, contestants.find(name)) for name in _methods(methods)]
     opened = [(argument, open_capture(argument)) for argument in captures or ["demo"]]
-    wanted = plan(opened, entries, _seeds(seeds), chosen, kind, environment.source_hash())
+    wanted = plan(opened, entries, parsed_seeds, chosen, kind, environment.source_hash())
     names = [capture.name for _, capture in opened]
     folder = out or Path("runs") / f"{'+'.join(names)}-{chosen}"
     runner.lpips_available(lpips_weights)  # a bad file is named before anything runs
@@ -76,6 +77,8 @@ def run(
         board = runner.run(wanted, {c.name: c for _, c in opened}, folder, workers, lpips_weights, show)
         found = records.find(folder)
         leaderboard.write(folder, found)
+        for _, capture in opened:
+            _write_comparison(folder, capture, found)
     _print_leaderboard(found, folder, as_json)
     return 1 if any(progress.state == "failed" for progress in board) else 0
 
@@ -236,6 +239,18 @@ def _seeds(text: str) -> list[int]:
     if any(seed < 0 for seed in seeds):
         raise InputError(f"--seeds {text} has a negative seed.")
     return seeds
+
+
+def _write_comparison(folder: Path, capture: Any, found: list[Any]) -> None:
+    """The picture of one capture of a run, contestants from worst to best beside the truth."""
+    from bench.comparison import write_comparison
+    from reports import leaderboard
+
+    renders = []
+    for row in reversed([row for row in leaderboard.rows(found) if row.scores["psnr"]]):
+        jobs = sorted((folder / "jobs" / capture.name / row.method).glob("seed*"))
+        renders += [(f"{row.method}  {row.scores['psnr'].mean:.1f} dB", job) for job in jobs[:1]]
+    write_comparison(folder / f"comparison-{capture.name}.png", capture, renders)
 
 
 def _print_leaderboard(found: list[Any], folder: Path, as_json: bool) -> None:

@@ -98,15 +98,17 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
     photographs = capture.sharp_twins() if entry.oracle else capture.photographs()
     if not entry.uses_optics:
         photographs = photographs.without_optics()
-    setting = Setting(job["seed"], job["device"], job["configs"], speak.progress)
+    setting = Setting(job["seed"], job["device"], job["configs"], speak.progress, {})
     fitted = contestants.fit_of(entry)(photographs, setting)
     frames_per_second = write_outputs(fitted, entry, capture, folder, speak)
     times = {"train_s": fitted.cost.train_seconds, "total_s": time.perf_counter() - started}
     model_bytes = sum(path.stat().st_size for path in (folder / "model").rglob("*") if path.is_file())
     scored = scores(capture, folder, entry, job.get("lpips_weights"), speak)
+    described = preamble(job, capture, entry, fitted.cost.rasterizer)
+    described["method"]["config"] = setting.resolved
     record = records.Record.model_validate(
         {
-            **preamble(job, capture, entry, fitted.cost.rasterizer),
+            **described,
             **scored,
             "times": times,
             "memory": {"peak_mb": fitted.cost.peak_mb, "of": fitted.cost.memory_of},

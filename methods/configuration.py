@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from datasets.errors import InputError
 from methods.registry import suggestion
@@ -21,14 +21,17 @@ T = TypeVar("T")
 
 
 def read(family: str, preset: str) -> dict[str, Any]:
-    """The configuration of `family` for `preset`. Raises InputError for an unknown preset."""
+    """What FAMILY/PRESET.yaml says, or FAMILY/any.yaml where a family does not depend on the budget.
+
+    Raises InputError for an unknown preset.
+    """
     import yaml
 
     if preset not in PRESETS:
         raise InputError(f"There is no preset {preset}; {suggestion(preset, PRESETS)}")
     path = ROOT / family / f"{preset}.yaml"
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return dict(document or {})
+    path = path if path.exists() else path.with_name("any.yaml")
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
 
 
 def resolve(families: tuple[str, ...], preset: str) -> dict[str, dict[str, Any]]:
@@ -37,16 +40,23 @@ def resolve(families: tuple[str, ...], preset: str) -> dict[str, dict[str, Any]]
 
 
 def digest(configs: Mapping[str, Mapping[str, Any]]) -> str:
-    """SHA-256 of resolved configurations, whatever the order of their keys."""
+    """SHA-256 of configurations, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(configs, sort_keys=True).encode()).hexdigest()
 
 
 def build(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A frozen dataclass `kind` from `values`. Raises InputError for a key that it does not have."""
+    """A frozen dataclass `kind` from `values`; parts that are dataclasses themselves are mappings there.
+
+    Raises InputError for a key that it does not have.
+    """
     assert is_dataclass(kind)
+    types = get_type_hints(kind)
     known = [f.name for f in fields(kind)]
-    for key in values:
+    settings = {}
+    for key, value in values.items():
         if key not in known:
             raise InputError(f"{kind.__name__} has no setting {key}; {suggestion(key, known)}")
-    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        if is_dataclass(types[key]):
+            value = build(types[key], value)  # type: ignore[arg-type]
+        settings[key] = tuple(value) if isinstance(value, list) else value
     return kind(**settings)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datasets.cameras import Camera
     from datasets.capture import Photographs
 
+T = TypeVar("T")
 Output = Literal["novel", "deblur"]
 
 
@@ -52,14 +53,27 @@ class Entry(NamedTuple):
 class Setting(NamedTuple):
     """The circumstances of one fit.
 
-    configs: parsed configuration by family, for the chosen preset.
+    configs: what the configuration files of the chosen preset say, by family; take it through `config`.
     progress: call it with (done, total, what is being done) as often as you like.
+    resolved: every setting that was in force, by family; `config` notes it here, for the record.
     """
 
     seed: int
     device: Literal["cpu", "cuda"]
     configs: Mapping[str, Mapping[str, Any]]
     progress: Callable[[int, int, str], None]
+    resolved: dict[str, Any]
+
+    def config(self, family: str, kind: type[T]) -> T:
+        """The configuration of `family` as the frozen dataclass `kind`, whose defaults fill what the file leaves
+        out. Raises InputError for a setting that it does not have."""
+        from dataclasses import asdict
+
+        from methods.configuration import build
+
+        config = build(kind, self.configs[family])
+        self.resolved[family] = asdict(config)  # type: ignore[call-overload]
+        return config
 
 
 class Cost(NamedTuple):

@@ -8,7 +8,6 @@ same for every 3D contestant, so that tables tell deblurring from splatting.
 from pathlib import Path
 
 from datasets.capture import Photographs
-from methods import configuration
 from methods.contestant import Setting
 from methods.cost import Meter
 from methods.splatting.rasterizer import resolve_backend
@@ -19,7 +18,7 @@ class FittedSplats(Splats):
     """Splats with what they cost."""
 
     def __init__(self, photographs: Photographs, setting: Setting) -> None:
-        config = configuration.build(SplattingConfig, setting.configs["3dgs"])
+        config = setting.config("3dgs", SplattingConfig)
         backend = resolve_backend(setting.device)
         if backend == "cpu":
             from methods.splatting.cpu import warmup

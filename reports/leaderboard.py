@@ -244,6 +244,18 @@ _KERNEL = (
 )
 
 
+def brief(records: Iterable[Record]) -> str:
+    """One small Markdown table, novel views and deblurring side by side, for a README."""
+    header = ["rank", "method", "PSNR ↑", "SSIM ↑", "LPIPS ↓", "deblurred PSNR ↑", "training, s"]
+    columns = ("psnr", "ssim", "lpips", "deblur_psnr")
+    lines = []
+    for row in rows(records):
+        means = [formatted(name, interval.mean if (interval := row.scores[name]) else None) for name in columns]
+        rank = str(row.ranks.get("psnr", DASH))
+        lines.append([rank, _named(row), *means, formatted("train_s", row.costs["train_s"])])
+    return _grid(header, lines, left=2)
+
+
 def _ordered(records: Iterable[Record]) -> list[Record]:
     return sorted(
         records, key=lambda record: (record.capture.name, record.method.name, record.seed, record.identity.id)
@@ -546,11 +558,29 @@ def _contestants(records: Sequence[Record]) -> str:
             f"`{record.method.config_hash[:12]}`",
             _escaped(record.method.trained_on),
             _escaped(record.method.citation) or DASH,
+            _published(record.method),
         )
         for record in records
     }
-    header = ["method", "title", "version", "preset", "configuration", "trained on", "citation"]
+    header = [
+        "method",
+        "title",
+        "version",
+        "preset",
+        "configuration",
+        "trained on",
+        "citation",
+        "published, on other data",
+    ]
     return f"## Contestants\n\n{_grid(header, sorted(about), left=len(header))}" if about else ""
+
+
+def _published(method: Method) -> str:
+    """The source's own numbers. They stand beside ours only to be recognised: the data are others."""
+    if not method.published:
+        return DASH
+    numbers = [f"{name} {value}" for name, value in sorted(method.published.items()) if name != "data"]
+    return _escaped(f"{', '.join(numbers)} ({method.published.get('data', 'data not named')})")
 
 
 def _metrics(records: Sequence[Record]) -> str:

@@ -43,9 +43,7 @@ class Interval:
         return self.low is None or self.high is None or self.low <= 0 <= self.high
 
 
-def bootstrap(
-    values: Iterable[float], strata: Sequence[Hashable] | None = None, *, seed: int = 0
-) -> Interval:
+def bootstrap(values: Iterable[float], strata: Sequence[Hashable] | None = None, *, seed: int = 0) -> Interval:
     """The mean over strata of the mean within each, and its interval.
 
     `values` [N] are one number per view, `strata` [N] the capture of each (None: all the same). The result

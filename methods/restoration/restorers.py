@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from datasets.capture import Photographs
-from methods import configuration
 from methods.contestant import Cost, Setting
 from methods.cost import Meter
 
@@ -46,5 +45,5 @@ def richardson_lucy(photographs: Photographs, setting: Setting) -> Restoration:
     """Spatially varying Richardson-Lucy with a defocus map from each photograph alone."""
     from methods.restoration.richardson_lucy import RichardsonLucyConfig, restore
 
-    config = configuration.build(RichardsonLucyConfig, setting.configs["rl"])
+    config = setting.config("rl", RichardsonLucyConfig)
     return restore_each(photographs, setting, lambda image: restore(image, config).image)

@@ -1,0 +1,69 @@
+"""One picture that shows what a leaderboard means: a held-out view as every contestant renders it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from datasets.capture import Capture, View
+from datasets.images import read_rgb
+
+SIDE = 256  # px of the longer side of a cell, to be legible
+GAP, LABEL = 6, 22  # px
+
+
+def write_comparison(path: Path, capture: Capture, renders: Sequence[tuple[str, Path]]) -> bool:
+    """Write a PNG: photograph, renders in the given order as (label, folder of the job), sharp twin.
+
+    Shows the held-out view whose photograph is the most defocused. False, and nothing written, if the capture
+    has no truth or nobody has renders.
+    """
+    renders = [(label, folder) for label, folder in renders if (folder / "novel").is_dir()]
+    if not capture.has_truth or not renders:
+        return False
+    view = max(capture.test, key=_defocus)
+    cells = [("photograph", view.photograph().image)]
+    cells += [(label, read_rgb(folder / "novel" / f"{view.name}.png")) for label, folder in renders]
+    cells += [("sharp twin", view.truth().sharp)]
+    box = _object_box(view)
+    sheet = _sheet([(label, image[box]) for label, image in cells])
+    partial = path.with_name(f".{path.name}")
+    sheet.save(partial, format="PNG")
+    partial.replace(path)
+    return True
+
+
+def _defocus(view: View) -> float:
+    """Mean squared difference of photograph and sharp twin."""
+    return float(((view.photograph().image.astype(np.float32) - view.truth().sharp) ** 2).mean())
+
+
+def _object_box(view: View) -> tuple[slice, slice]:
+    """Rows and columns of the object with a margin; all where nothing is masked."""
+    rows, columns = np.nonzero(view.truth().mask > 0.5)
+    if not len(rows):
+        return slice(None), slice(None)
+    margin = 6 + max(view.camera.width, view.camera.height) // 40
+    return (
+        slice(max(0, rows.min() - margin), rows.max() + margin + 1),
+        slice(max(0, columns.min() - margin), columns.max() + margin + 1),
+    )
+
+
+def _sheet(cells: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
+    height, width = cells[0][1].shape[:2]
+    scale = max(1, round(SIDE / max(height, width)))
+    height, width = scale * height, scale * width
+    columns = min(len(cells), max(3, 1600 // (width + GAP)))
+    rows = -(-len(cells) // columns)
+    size = (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP)
+    sheet = Image.new("RGB", size, (24, 24, 24))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    for index, (label, image) in enumerate(cells):
+        left = GAP + index % columns * (width + GAP)
+        top = GAP + index // columns * (height + LABEL + GAP)
+        draw.text((left, top + 2), label, fill=(230, 230, 230), font=font)
+        # Whole-number enlargement without interpolation, so that pixels stay what they are.
+        sheet.paste(Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST), (left, top + LABEL))
+    return sheet
