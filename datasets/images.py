@@ -1,5 +1,6 @@
 """Image files: 8-bit PNG through OpenCV, float EXR through OpenEXR. Arrays are RGB, rows from the top."""
 
+import io
 import warnings
 from pathlib import Path
 
@@ -13,7 +14,10 @@ def read_png(path: Path) -> np.ndarray:
     """[H, W, C] uint8 with C = 3 (RGB) or 4 (RGBA), or [H, W] for gray. Raises InputError naming the file."""
     if not path.is_file():
         raise InputError(f"The image {path} is missing.")
-    image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
+    try:
+        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # an empty file, or a header that claims more pixels than OpenCV takes
+        image = None
     if image is None:
         raise InputError(f"The image {path} cannot be read as a PNG; it may be truncated or damaged.")
     if image.dtype != np.uint8:
@@ -68,12 +72,19 @@ def read_exr(path: Path, channels: str = "Y") -> np.ndarray:
 
 
 def write_exr(path: Path, image: np.ndarray, channels: str = "Y") -> None:
-    """Write [H, W] or [H, W, C] as it is typed (float32 or float16), compressed without loss."""
+    """Write [H, W] or [H, W, C] as it is typed (float32 or float16), compressed without loss.
+
+    Raises OSError if the file cannot be written whole.
+    """
     import OpenEXR
 
     planes = image[:, :, None] if image.ndim == 2 else image
+    if planes.shape[2] != len(channels):
+        raise TypeError(f"write_exr takes {len(channels)} planes for channels {channels}, not {planes.shape[2]}")
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     data = {name: np.ascontiguousarray(planes[:, :, i]) for i, name in enumerate(channels)}
+    encoded = io.BytesIO()  # OpenEXR itself says nothing of a disk that fills up with its last bytes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        OpenEXR.File(header, data).write(str(path))
+        OpenEXR.File(header, data).write(encoded)
+    path.write_bytes(encoded.getvalue())
