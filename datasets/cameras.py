@@ -89,7 +89,7 @@ def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray | None = No
     """[4, 4] OpenCV camera-to-world of a camera at `position` [3] that looks at `target` [3].
 
     `up` [3] is the world direction that points up in the image (default z); where it is parallel to the
-    view, y stands in for it.
+    view, y stands in for it, or z where the view is along y.
     """
     position, target = np.asarray(position, dtype=np.float64), np.asarray(target, dtype=np.float64)
     up = np.array([0.0, 0.0, 1.0]) if up is None else np.asarray(up, dtype=np.float64)
@@ -99,7 +99,7 @@ def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray | None = No
         raise InputError("A camera stands at the very point that it looks at.")
     forward = forward / distance
     if np.linalg.norm(np.cross(forward, up)) < 1e-8:
-        up = np.array([0.0, 1.0, 0.0])
+        up = np.array([0.0, 1.0, 0.0] if abs(forward[1]) < 0.5 else [0.0, 0.0, 1.0])
     right = np.cross(forward, up)
     right /= np.linalg.norm(right)
     c2w = np.eye(4)
