@@ -180,23 +180,25 @@ def read(root: Path) -> Capture:
     do not match the manifest.
     """
     document = read_json(root / TRANSFORMS)
-    manifest = read_json(root / MANIFEST) if (root / MANIFEST).exists() else {}
-    if manifest and (damage := verify(root)):
+    has_manifest = (root / MANIFEST).exists()
+    if has_manifest and (damage := verify(root)):
         shown = "; ".join(damage[:8]) + (f"; and {len(damage) - 8} more" if len(damage) > 8 else "")
         raise InputError(f"The capture {root} is damaged: {shown}.")
+    manifest = read_json(root / MANIFEST) if has_manifest else {}
+    optics = _optics(root, document.get("optics"))
     frames = document.get("frames")
     if not isinstance(frames, list) or not frames:
         raise InputError(f"{root / TRANSFORMS} has no frames: a capture needs photographs.")
     views = {}
     for index, entry in enumerate(frames):
         try:
-            view = _view(root, document, entry)
+            view = _view(root, document, entry, optics)
         except InputError as error:
             raise InputError(f"{root / TRANSFORMS}, frame {index}: {error}") from None
         if view.name in views:
             raise InputError(f"{root / TRANSFORMS} names the photograph {view.name} twice.")
         views[view.name] = view
-    test_names = [_name(path) for path in document.get("test_filenames", [])]
+    test_names = [_name(path) for path in document.get("test_filenames") or []]
     if unknown := [name for name in test_names if name not in views]:
         raise InputError(f"{root / TRANSFORMS} holds out {unknown[0]}, which is not among its frames.")
     held_out = set(test_names)
@@ -214,7 +216,7 @@ def read(root: Path) -> Capture:
         test=tuple(views[name] for name in test_names),
         background=_background(root, document.get("background")),
         points=read_points(root / points) if points else None,
-        optics=_optics(root, document.get("optics")),
+        optics=optics,
         manifest=manifest,
     )
 
@@ -230,7 +232,7 @@ def _number(entry: Mapping[str, Any], shared: Mapping[str, Any], key: str) -> fl
     return float(value)
 
 
-def _view(root: Path, shared: Mapping[str, Any], entry: Any) -> View:
+def _view(root: Path, shared: Mapping[str, Any], entry: Any, optics: Optics | None) -> View:
     if not isinstance(entry, dict) or not isinstance(entry.get("file_path"), str):
         raise InputError("it names no file_path.")
     try:
@@ -245,23 +247,39 @@ def _view(root: Path, shared: Mapping[str, Any], entry: Any) -> View:
     name, size = _name(entry["file_path"]), (width, height)
     path = root / entry["file_path"]
     check_size(read_png(path), path, size)
-    focus = _number(entry, {}, "focus_distance") if "focus_distance" in entry else None
+    focus = _focus_distance(entry, optics)
 
     def truth() -> Truth:
         sharp = read_rgb(root / "sharp" / f"{name}.png", size)
         mask_path = root / "mask" / f"{name}.png"
         mask = read_png(mask_path) if mask_path.exists() else np.full(sharp.shape[:2], 255, np.uint8)
+        if mask.ndim != 2:
+            raise InputError(f"The mask {mask_path} has colours where plain gray is expected.")
         check_size(mask, mask_path, size)
-        depth, coc = (root / kind / f"{name}.exr" for kind in ("depth", "coc"))
-        return Truth(
-            sharp,
-            mask.astype(np.float32) / 255,
-            read_exr(depth) if depth.exists() else None,
-            read_exr(coc) if coc.exists() else None,
-        )
+        depth, coc = (_read_map(root / kind / f"{name}.exr", size) for kind in ("depth", "coc"))
+        return Truth(sharp, mask.astype(np.float32) / 255, depth, coc)
 
     has_truth = (root / "sharp" / f"{name}.png").exists()
     return View(name, camera, lambda: read_rgb(path, size), truth if has_truth else None, focus)
+
+
+def _focus_distance(entry: Mapping[str, Any], optics: Optics | None) -> float | None:
+    if "focus_distance" not in entry:
+        return None
+    focus = _number(entry, {}, "focus_distance")
+    if focus <= 0:
+        raise InputError(f"focus_distance is {focus}, not a positive number of mm.")
+    if optics is not None:
+        optics.lens(focus)  # raises InputError where no real image forms
+    return focus
+
+
+def _read_map(path: Path, size: tuple[int, int]) -> np.ndarray | None:
+    if not path.exists():
+        return None
+    values = read_exr(path)
+    check_size(values, path, size)
+    return values
 
 
 def _background(root: Path, value: Any) -> Background:
@@ -283,5 +301,8 @@ def _optics(root: Path, value: Any) -> Optics | None:
         optics = Optics(*(float(value[key]) for key in ("focal_length", "f_number", "pixel_pitch")))
     except (TypeError, KeyError, ValueError):
         raise InputError(f'{root / TRANSFORMS}: "optics" needs focal_length, f_number and pixel_pitch in mm.') from None
-    optics.lens(2 * optics.focal_length)  # raises InputError for values that no lens has
+    try:
+        optics.lens(2 * optics.focal_length)
+    except InputError as error:  # values that no lens has
+        raise InputError(f"{root / TRANSFORMS}: {error}") from None
     return optics
