@@ -62,7 +62,7 @@ def _views(root: Path, part: str, background: Background) -> tuple[View, ...]:
     for index, frame in enumerate(_frames(root, part)):
         try:
             views.append(_view(root, part, frame, angle, background))
-        except (InputError, TypeError, ValueError) as error:
+        except InputError as error:
             raise InputError(f"{path}, frame {index}: {error}") from None
     return tuple(views)
 
@@ -71,7 +71,10 @@ def _view(root: Path, part: str, frame: dict[str, Any], angle: float, background
     path = root / _image(frame)
     height, width = read_png(path).shape[:2]
     focal = 0.5 * width / np.tan(0.5 * angle)
-    opengl_c2w = np.array(frame.get("transform_matrix"), dtype=np.float64)
+    try:
+        opengl_c2w = np.array(frame.get("transform_matrix"), dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("its transform_matrix is not a 4 x 4 matrix of numbers.") from None
     if opengl_c2w.shape != (4, 4):
         raise InputError("its transform_matrix is not 4 x 4.")
     camera = Camera(width, height, focal, focal, width / 2, height / 2, opengl_c2w @ OPENGL_FROM_OPENCV)
