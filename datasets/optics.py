@@ -12,7 +12,7 @@ import numpy as np
 from datasets.errors import InputError
 
 # Second moment of a uniform disk of radius r is r^2/4 per axis, so the Gaussian of equal variance has r/2;
-# the Gaussian nearest to the disk in least squares is a little wider.
+# the one that blurs images (power falling as 1/frequency^2) most like the disk, in least squares, is wider.
 SIGMA_PER_RADIUS_MOMENT = 0.5
 SIGMA_PER_RADIUS_LEAST_SQUARES = 0.55
 
