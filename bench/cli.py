@@ -6,6 +6,7 @@ from collections.abc import Callable
 VERBS = {
     "run": "let contestants compete on captures, score what they leave, write the leaderboard",
     "synth": "render a macro capture in Blender, with exact defocus and exact ground truth",
+    "convert": "write a capture in our form, smaller if wished",
     "eval": "score a folder of images from anybody's program against a capture",
     "report": "write the leaderboard of a finished or unfinished run again",
     "list": "list methods, captures, metrics, presets or objects",

@@ -96,6 +96,21 @@ def synth(
     return render(recipe, preset, out, as_json)
 
 
+@app.command(help=VERBS["convert"])
+def convert(
+    capture: Annotated[str, typer.Argument(help="folder or name of the capture")],
+    out: Annotated[Path, typer.Option(help="folder to make")],
+    downscale: Annotated[int, typer.Option(help="so many pixels a side become one")] = 1,
+) -> int:
+    """Write a capture in our form."""
+    from datasets import convert as conversion
+    from datasets.captures import open_capture
+
+    conversion.write(open_capture(capture), out, downscale)
+    print(f"{out} is done.")
+    return 0
+
+
 @app.command("eval", help=VERBS["eval"])
 def evaluate(
     capture: Annotated[str, typer.Argument(help="folder or name of the capture")],

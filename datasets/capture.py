@@ -156,7 +156,7 @@ class Capture:
     def sharp_twins(self) -> Photographs:
         """The training views as a lens of infinite depth of field had taken them; for oracles only."""
         views = tuple(replace(view.photograph(), image=view.truth().sharp) for view in self.train)
-        return Photographs(views, self.background, self.points)
+        return Photographs(views, self.background, self.points).without_optics()
 
 
 def split(names: list[str], test_every: int) -> tuple[list[str], list[str]]:
