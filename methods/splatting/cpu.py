@@ -97,11 +97,11 @@ class _Rasterize(torch.autograd.Function):
             _parts(rows),
             (*inputs, degree, extra_array, offset_array, w2c, camera, antialiased, table, means2d, radii),
         )
-        table[n:, cpu_projection.DRAWN] = 0.0
+        table[n:, cpu_projection.TILES_X] = 0.0
 
         tiles_x, tiles_y = -(-width // cpu_binning.TILE), -(-height // cpu_binning.TILE)
         entry_start = np.empty(rows + 1, np.int64)
-        room = cpu_binning.tile_boxes(table, width, height, entry_start)
+        room = cpu_binning.make_room(table, entry_start)
         entry_tile = np.empty(room, np.int32)
         entry_mask = np.empty(room, np.int32)
         entry_slot = np.empty(room, np.int32)
@@ -109,7 +109,7 @@ class _Rasterize(torch.autograd.Function):
         _run(
             cpu_binning.find_entries,
             _parts(rows),
-            (entry_start, table, width, height, tiles_x, entry_tile, entry_mask, entry_end),
+            (entry_start, table, tiles_x, entry_tile, entry_mask, entry_end),
         )
         order = np.empty(rows, np.int32)
         drawn = cpu_binning.depth_order(table, entry_start, entry_end, order)
@@ -117,7 +117,8 @@ class _Rasterize(torch.autograd.Function):
         depth_origin = table[order[drawn // 2], cpu_projection.Z] if drawn else np.float32(0.0)
         tile_start = np.empty(tiles_x * tiles_y + 1, np.int64)
         slots = np.empty((room, cpu_projection.COLUMNS), np.float32)
-        masks = np.empty(room, np.int32)
+        # Sixteen more, because the rasterizer reads them sixteen at a time.
+        masks = np.empty(room + cpu_projection.LANES, np.int32)
         cpu_binning.fill_slots(
             drawn,
             order,

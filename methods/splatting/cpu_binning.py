@@ -7,20 +7,20 @@ the slots of a tile are consecutive and in depth order: the rasterizer reads mem
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from methods.splatting import simd
 from methods.splatting.cpu_projection import (
     COLUMNS,
-    DRAWN,
-    EXTENT_X,
-    EXTENT_Y,
     LN_ALPHA_MIN,
     LNO,
     MX,
     MY,
+    TILE,
+    TILE_X,
+    TILE_Y,
+    TILES_X,
+    TILES_Y,
     A,
     B,
     C,
@@ -28,7 +28,6 @@ from methods.splatting.cpu_projection import (
 )
 from methods.splatting.jit import kernel
 
-TILE = 16  # px
 BLOCK = 4  # px
 BLOCKS = TILE // BLOCK  # per row of a tile
 DIGIT_BITS = 11
@@ -53,10 +52,8 @@ BLOCK_BOUNDS = np.array(
 
 
 @kernel
-def tile_boxes(
+def make_room(
     table,  # [N, COLUMNS]
-    width,  # px
-    height,  # px
     entry_start,  # out [N + 1] tiles in the bounding boxes of all Gaussians before
 ):
     """Room for the entries of each Gaussian: the tiles in its bounding box. Returns the sum."""
@@ -64,25 +61,9 @@ def tile_boxes(
     n = table.shape[0]
     for i in range(n):
         entry_start[i] = total
-        if table[i, DRAWN] > ZERO:
-            x0, x1, y0, y1 = _tile_box(table, i, width, height)
-            total += (x1 - x0) * (y1 - y0)
+        total += int(table[i, TILES_X] * table[i, TILES_Y])
     entry_start[n] = total
     return total
-
-
-@kernel
-def _tile_box(table, i, width, height):
-    """Half-open range of tiles that hold pixel centres within the bounding box of Gaussian i."""
-    left = max(table[i, MX] - table[i, EXTENT_X] - HALF - SLACK, ZERO)
-    right = min(table[i, MX] + table[i, EXTENT_X] - HALF + SLACK, f32(width - 1))
-    top = max(table[i, MY] - table[i, EXTENT_Y] - HALF - SLACK, ZERO)
-    bottom = min(table[i, MY] + table[i, EXTENT_Y] - HALF + SLACK, f32(height - 1))
-    x0, x1 = math.ceil(left), math.floor(right)
-    y0, y1 = math.ceil(top), math.floor(bottom)
-    if x1 < x0 or y1 < y0:
-        return 0, 0, 0, 0
-    return x0 // TILE, x1 // TILE + 1, y0 // TILE, y1 // TILE + 1
 
 
 @kernel
@@ -91,8 +72,6 @@ def find_entries(
     end,
     entry_start,  # [N + 1]
     table,  # [N, COLUMNS]
-    width,
-    height,
     tiles_x,
     entry_tile,  # out [candidates] tile of each entry
     entry_mask,  # out [candidates] its blocks
@@ -108,7 +87,8 @@ def find_entries(
         if entry == entry_start[i + 1]:
             entry_end[i] = entry
             continue
-        x0, x1, y0, y1 = _tile_box(table, i, width, height)
+        x0, y0 = int(table[i, TILE_X]), int(table[i, TILE_Y])
+        x1, y1 = x0 + int(table[i, TILES_X]), y0 + int(table[i, TILES_Y])
         # With exponent A dx^2 + B dx dy + C dy^2 the best dy for a given dx is -B / (2 C) dx, and vice versa.
         at = i * COLUMNS
         a, b, c = simd.broadcast(table, at + A), simd.broadcast(table, at + B), simd.broadcast(table, at + C)

@@ -18,9 +18,11 @@ from methods.splatting import sh, simd
 from methods.splatting.jit import kernel
 from methods.splatting.viewport import ALPHA_MIN, EPS2D
 
-# Columns of the table of projected Gaussians; the exponent is lno + A dx^2 + B dx dy + C dy^2. A row is one cache
-# line. Rows of Gaussians that are not drawn hold anything but have DRAWN = 0.
-MX, MY, A, B, C, LNO, RED, GREEN, BLUE, Z, EXTENT_X, EXTENT_Y, DRAWN = range(13)
+TILE = 16  # px
+# Columns of the table of projected Gaussians; the exponent is lno + A dx^2 + B dx dy + C dy^2. The last four say
+# which tiles hold pixel centres of the bounding box: the first column and row, and how many of each, 0 where the
+# Gaussian is not drawn (the rest of such a row may be anything). A row is one cache line.
+MX, MY, A, B, C, LNO, RED, GREEN, BLUE, Z, TILE_X, TILE_Y, TILES_X, TILES_Y = range(14)
 COLUMNS = 16
 # Columns of the gradient of one (Gaussian, tile): six moments of h = dL/dlno about the mean (1, x, y, xx, xy, yy),
 # then dL/d(red, green, blue, z).
@@ -38,6 +40,7 @@ TINY = f32(np.finfo(np.float32).tiny)
 # Square of the length below which a quaternion means no rotation, as in torch's normalize.
 NO_LENGTH = f32(1e-24)
 FAR_OUT = f32(2.0**30)
+SLACK = f32(1e-3)  # px
 INFINITY = f32(np.inf)
 Y0, Y1 = f32(sh.Y0), f32(sh.Y1)
 Y2_XY, Y2_ZZ, Y2_XX_YY = f32(sh.Y2_XY), f32(sh.Y2_ZZ), f32(0.5 * sh.Y2_XY)
@@ -183,6 +186,20 @@ def _direction(p, camera):
 
 
 @kernel
+def _tile_range(center, extent, size):
+    """First tile and number of tiles whose pixel centres lie within `extent` px of `center`, on an axis of `size` px.
+
+    The extents are rounded outwards a little: what is drawn is decided pixel by pixel.
+    """
+    zero, half = simd.splat(ZERO), simd.splat(HALF)
+    first = simd.maximum(simd.ceil(center - extent - half - simd.splat(SLACK)), zero)
+    last = simd.minimum(simd.floor(center + extent - half + simd.splat(SLACK)), simd.splat(size) - simd.splat(ONE))
+    first_tile = simd.floor(_times(1.0 / TILE, first))
+    tiles = simd.floor(_times(1.0 / TILE, last)) - first_tile + simd.splat(ONE)
+    return first_tile, simd.select(first <= last, tiles, zero)
+
+
+@kernel
 def project_forward(
     begin,
     end,
@@ -266,6 +283,9 @@ def project_forward(
                     blue = simd.fma(value, simd.load_strided(coefficients, at + 3 * k + 2, stride), blue)
                 red, green, blue = simd.maximum(red, zero), simd.maximum(green, zero), simd.maximum(blue, zero)
         inverse = one / det
+        tile_x, tiles_x = _tile_range(mx, extent_x, camera[WIDTH])
+        tile_y, tiles_y = _tile_range(my, extent_y, camera[HEIGHT])
+        drawn = drawn & (tiles_x > zero) & (tiles_y > zero)
         rows = simd.transposed(
             (
                 mx,
@@ -278,10 +298,10 @@ def project_forward(
                 green,
                 blue,
                 z,
-                extent_x,
-                extent_y,
-                simd.select(drawn, one, zero),
-                zero,
+                tile_x,
+                tile_y,
+                simd.select(drawn, tiles_x, zero),
+                simd.select(drawn, tiles_y, zero),
                 zero,
                 zero,
             )
@@ -352,19 +372,22 @@ def project_backward(
     compensated = antialiased or extra.shape[1] > 0
     stride = 3 * coefficients.shape[1]
     count = (degree + 1) * (degree + 1) if degree >= 0 else 1
+    # Asking ahead pays where the gradients are far larger than the cache next to the core (measured).
+    far_apart = slot_gradients.shape[0] > 4 * 2**20 // (4 * GRADIENTS)
     for group in range(begin, end, LANES):
         row = min(group, end - LANES)
-        for following in range(row + LANES, min(row + 2 * LANES, end)):
-            for entry in range(entry_start[following], entry_end[following]):
-                simd.prefetch(slot_gradients, GRADIENTS * entry_slot[entry])
+        if far_apart:
+            for following in range(row + LANES, min(row + 2 * LANES, end)):
+                for entry in range(entry_start[following], entry_end[following]):
+                    simd.prefetch(slot_gradients, GRADIENTS * entry_slot[entry])
         for lane in range(LANES):
             total = zero
             for entry in range(entry_start[row + lane], entry_end[row + lane]):
                 total = total + simd.load(slot_gradients, GRADIENTS * entry_slot[entry])
             simd.store(sums, GRADIENTS * lane, total)
         h, hx, hy, hxx, hxy, hyy, d_red, d_green, d_blue, d_z, _, _, _, _, _, _ = _load_rows(sums, 0)
-        _, _, a, b, c, _, red, green, blue, _, _, _, drawn, _, _, _ = _load_rows(table, row)
-        drawn = drawn > zero
+        _, _, a, b, c, _, red, green, blue, _, _, _, tiles, _, _, _ = _load_rows(table, row)
+        drawn = tiles > zero
         p, _, iz, x_z, y_z, _ = _to_camera(means, row, w2c, camera)
 
         # Colour.

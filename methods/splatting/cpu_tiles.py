@@ -1,8 +1,9 @@
 """Compositing of one tile after another, forwards, and its derivative, both from front to back.
 
-The 256 pixels of a tile are stored block by block (16 blocks of 4 x 4 px, one vector each). For every Gaussian of
-the tile only the blocks of its mask are visited. The backward pass walks the same list in the same direction with
-the same masks: with v = dL/d(colour, depth, alpha) . (colour, depth, 1) of a Gaussian and w its weight,
+The 256 pixels of a tile are stored block by block (16 blocks of 4 x 4 px, one vector each), and a Gaussian visits
+only the blocks of its mask. Forwards, each block runs through its Gaussians with all sums in registers. Backwards,
+each Gaussian runs through its blocks, so that its own sums stay in registers, in the same order from front to back
+and with the same masks: with v = dL/d(colour, depth, alpha) . (colour, depth, 1) of a Gaussian and w its weight,
 dL/d alpha = T v - S / (1 - alpha), where the remainder S, the sum of w v over the Gaussians behind, starts as the
 sum over all.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from methods.splatting import simd
-from methods.splatting.cpu_binning import BLOCK, BLOCKS, TILE
+from methods.splatting.cpu_binning import BLOCK, BLOCKS
 from methods.splatting.cpu_projection import (
     BLUE,
     COLUMNS,
@@ -23,6 +24,7 @@ from methods.splatting.cpu_projection import (
     MX,
     MY,
     RED,
+    TILE,
     A,
     B,
     C,
@@ -54,9 +56,8 @@ FINISHED = f32(TRANSMITTANCE_MIN)
 
 
 @kernel
-def _exponent(slots, slot, dx, dy):
-    """ln of opacity times Gaussian at 16 pixels."""
-    at = slot * COLUMNS
+def _exponent(slots, at, dx, dy):
+    """ln of opacity times Gaussian at 16 pixels; `at` is where the slot begins."""
     a, b, c = simd.broadcast(slots, at + A), simd.broadcast(slots, at + B), simd.broadcast(slots, at + C)
     return simd.fma(dx, simd.fma(a, dx, b * dy), simd.fma(c * dy, dy, simd.broadcast(slots, at + LNO)))
 
@@ -101,61 +102,54 @@ def composite_forward(
     """Draw the tiles begin..end."""
     height, width = alpha.shape
     tiles_x = (width + TILE - 1) // TILE
-    zero, clamp, lowest, finished = (
-        simd.splat(ZERO),
-        simd.splat(CLAMP),
-        simd.splat(LOWEST),
-        simd.splat(FINISHED),
-    )
+    zero, one, clamp = simd.splat(ZERO), simd.splat(ONE), simd.splat(CLAMP)
+    lowest, finished = simd.splat(LOWEST), simd.splat(FINISHED)
+    most = 0
+    for tile in range(begin, end):
+        most = max(most, tile_start[tile + 1] - tile_start[tile])
+    chosen = np.empty(most + 16, np.int32)
     for tile in range(begin, end):
         x0, y0 = TILE * (tile % tiles_x), TILE * (tile // tiles_x)
         inside_x, inside_y = min(TILE, width - x0), min(TILE, height - y0)
         base = tile * PLANES * PIXELS
         _start_pixels(state, base, inside_x, inside_y)
-        for k in range(PIXELS, PLANES * PIXELS, 16):
-            simd.store(state, base + k, zero)
-
+        first, last = tile_start[tile], tile_start[tile + 1]
         active = _blocks_inside(inside_x, inside_y)
-        for slot in range(tile_start[tile], tile_start[tile + 1]):
-            todo = masks[slot] & active
-            if todo == 0:
-                if active == 0:
-                    break
-                continue
-            at = slot * COLUMNS
-            mx, my = simd.broadcast(slots, at + MX), simd.broadcast(slots, at + MY)
-            red, green, blue = (
-                simd.broadcast(slots, at + RED),
-                simd.broadcast(slots, at + GREEN),
-                simd.broadcast(slots, at + BLUE),
-            )
-            z = simd.broadcast(slots, at + Z)
-            while todo != 0:
-                block = simd.lowest_bit(todo)
-                todo &= todo - 1
-                lane = 16 * block
-                here = base + lane
-                exponent = _exponent(
-                    slots, slot, simd.load(PIXEL_XY, lane) - mx, simd.load(PIXEL_XY, PIXELS + lane) - my
-                )
-                hit = exponent >= lowest
+        while active != 0:
+            block = simd.lowest_bit(active)
+            active &= active - 1
+            lane = 16 * block
+            here = base + lane
+            count = 0
+            for begin_of_16 in range(first, last, 16):
+                count += simd.compress_matching(masks, begin_of_16, last, block, chosen, count)
+
+            x, y = simd.load(PIXEL_XY, lane), simd.load(PIXEL_XY, PIXELS + lane)
+            before = simd.load(state, here)
+            alive = before > zero
+            red, green, blue, z = zero, zero, zero, zero
+            for k in range(count):
+                at = np.int64(chosen[k]) * COLUMNS
+                exponent = _exponent(slots, at, x - simd.broadcast(slots, at + MX), y - simd.broadcast(slots, at + MY))
+                hit = alive & (exponent >= lowest)
                 a = simd.minimum(_exp(exponent), clamp)
-                before = simd.load(state, here)
-                weight = a * before
-                after = before - weight
+                after = before * (one - a)
                 drawn = hit & (after > finished)
-                weight = simd.select(drawn, weight, zero)
-                # A pixel whose transmittance would fall to the limit is finished: its transmittance, negated, stays.
-                ends = hit & (after <= finished)
-                after = simd.select(drawn, after, before)
-                after = simd.select(ends & (before > zero), zero - before, after)
-                simd.store(state, here, after)
-                simd.store(state, here + PIXELS, simd.fma(weight, red, simd.load(state, here + PIXELS)))
-                simd.store(state, here + 2 * PIXELS, simd.fma(weight, green, simd.load(state, here + 2 * PIXELS)))
-                simd.store(state, here + 3 * PIXELS, simd.fma(weight, blue, simd.load(state, here + 3 * PIXELS)))
-                simd.store(state, here + 4 * PIXELS, simd.fma(weight, z, simd.load(state, here + 4 * PIXELS)))
-                if simd.bits(after > zero) == 0:
-                    active &= ~(1 << block)
+                weight = simd.select(drawn, a * before, zero)
+                # A pixel that would fall to the limit is finished and takes no more.
+                alive = drawn | (alive & simd.invert(hit))
+                before = simd.select(drawn, after, before)
+                red = simd.fma(weight, simd.broadcast(slots, at + RED), red)
+                green = simd.fma(weight, simd.broadcast(slots, at + GREEN), green)
+                blue = simd.fma(weight, simd.broadcast(slots, at + BLUE), blue)
+                z = simd.fma(weight, simd.broadcast(slots, at + Z), z)
+                if simd.bits(alive) == 0:
+                    break
+            simd.store(state, here, simd.select(alive, before, zero - before))
+            simd.store(state, here + PIXELS, red)
+            simd.store(state, here + 2 * PIXELS, green)
+            simd.store(state, here + 3 * PIXELS, blue)
+            simd.store(state, here + 4 * PIXELS, z)
 
         _write_tile(tile, x0, y0, inside_x, inside_y, state, background, depth_origin, color, depth, alpha)
 
@@ -206,7 +200,7 @@ def composite_backward(
     """Gradients of each slot of the tiles begin..end: moments of h = dL/dlno, then dL/d(red, green, blue, z)."""
     height, width = d_color.shape[0], d_color.shape[1]
     tiles_x = (width + TILE - 1) // TILE
-    zero, clamp = simd.splat(ZERO), simd.splat(CLAMP)
+    zero, one, clamp = simd.splat(ZERO), simd.splat(ONE), simd.splat(CLAMP)
     lowest, finished = simd.splat(LOWEST), simd.splat(FINISHED)
     # Planes: transmittance, remainder S, then dL/dw split as d_red, d_green, d_blue, d_z, constant.
     pixels = np.empty(7 * PIXELS, np.float32)
@@ -218,6 +212,9 @@ def composite_backward(
         active = _blocks_inside(inside_x, inside_y)
         for slot in range(tile_start[tile], tile_start[tile + 1]):
             todo = masks[slot] & active
+            if todo == 0:
+                simd.store(slot_gradients, slot * GRADIENTS, zero)
+                continue
             at = slot * COLUMNS
             mx, my = simd.broadcast(slots, at + MX), simd.broadcast(slots, at + MY)
             red, green, blue = (
@@ -233,13 +230,13 @@ def composite_backward(
                 todo &= todo - 1
                 lane = 16 * block
                 dx, dy = simd.load(PIXEL_XY, lane) - mx, simd.load(PIXEL_XY, PIXELS + lane) - my
-                exponent = _exponent(slots, slot, dx, dy)
+                exponent = _exponent(slots, at, dx, dy)
                 hit = exponent >= lowest
                 unclamped = _exp(exponent)
                 a = simd.minimum(unclamped, clamp)
                 before = simd.load(pixels, lane)
                 weight = a * before
-                after = before - weight
+                after = before * (one - a)
                 drawn = hit & (after > finished)
                 ends = hit & (after <= finished)
                 kept = simd.select(drawn, after, before)

@@ -253,6 +253,38 @@ def lowest_bit(typingctx, value):
 
 
 @intrinsic
+def compress_matching(typingctx, values, begin, end, bit, out, position):
+    """Of the at most 16 elements begin..end of an int32 array, write the indices of those that have the bit set.
+
+    The indices go to out[position] and following, an int32 array with 16 elements to spare; `values` is read 16
+    elements on from `begin`. Returns how many there are.
+    """
+
+    def codegen(context, builder, sig, args):
+        def data(k):
+            return cgutils.create_struct_proxy(sig.args[k])(context, builder, args[k]).data
+
+        def narrow(value):
+            return _splat_value(builder, builder.trunc(value, _I32), _INTS)
+
+        pointer = builder.gep(data(0), [args[1]])
+        masks = builder.load(builder.bitcast(pointer, _INTS.as_pointer()), align=4)
+        indices = builder.add(narrow(args[1]), ir.Constant(_INTS, list(range(WIDTH))))
+        one = builder.shl(ir.Constant(args[3].type, 1), args[3])
+        zero = ir.Constant(_INTS, [0] * WIDTH)
+        wanted = builder.icmp_signed("!=", builder.and_(masks, narrow(one)), zero)
+        wanted = builder.and_(wanted, builder.icmp_signed("<", indices, narrow(args[2])))
+        packed = _call(builder, f"llvm.experimental.vector.compress.v{WIDTH}i32", _INTS, [indices, wanted, zero])
+        target = builder.gep(data(4), [args[5]])
+        builder.store(packed, builder.bitcast(target, _INTS.as_pointer()), align=4)
+        count = _call(builder, f"llvm.ctpop.i{WIDTH}", ir.IntType(WIDTH), [builder.bitcast(wanted, ir.IntType(WIDTH))])
+        return builder.zext(count, ir.IntType(64))
+
+    integer = types.intp
+    return types.int64(values, integer, integer, integer, out, integer), codegen
+
+
+@intrinsic
 def sums(typingctx, vectors):
     """Lane i of the result is the sum over the lanes of vectors[i]; vectors is a tuple of at most 16 Lanes.
 
@@ -392,6 +424,16 @@ def ceil(typingctx, a):
 
     def codegen(context, builder, sig, args):
         return _call(builder, f"llvm.ceil.v{WIDTH}f32", _LANES, args)
+
+    return Lanes(Lanes), codegen
+
+
+@intrinsic
+def floor(typingctx, a):
+    """Largest whole number not above, lane by lane."""
+
+    def codegen(context, builder, sig, args):
+        return _call(builder, f"llvm.floor.v{WIDTH}f32", _LANES, args)
 
     return Lanes(Lanes), codegen
 

@@ -145,7 +145,7 @@ def test_light_from_outside_the_image_is_not_lost(replaced_kernels):
         logit_opacities=torch.tensor([3.0], dtype=torch.float64),
         sh=torch.zeros(1, 1, 3, dtype=torch.float64),
     )
-    view = Viewport(32, 32, 100.0, 100.0, 0.0, 16.0, torch.eye(4, dtype=torch.float64))
+    view = Viewport(128, 32, 100.0, 100.0, 0.0, 16.0, torch.eye(4, dtype=torch.float64))
     options: dict[str, Any] = {"colors": None, "background": None, "antialiased": False}
     options |= {"near": 0.01, "offsets": None}
     extra = torch.full((1,), 25.0, dtype=torch.float64)
