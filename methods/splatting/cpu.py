@@ -27,8 +27,9 @@ from methods.splatting.viewport import NEAR, Render, Viewport
 _pools: dict[int, ThreadPoolExecutor] = {}
 # Parts per thread: enough that one slow part does not keep the others waiting.
 _PARTS = 4
-# A part below this much work (Gaussians, or slots) is not worth a thread.
-_SMALLEST_PART = 2048
+# Less than this in one part is not worth a thread, whose start costs about 50 us.
+_FEWEST_GAUSSIANS = 16_384
+_FEWEST_SLOTS = 4_096
 _NO_EXTRA = np.zeros((0, 0), np.float32)
 
 
@@ -270,11 +271,11 @@ def _camera_vector(viewport: Viewport, near: float) -> np.ndarray:
 
 
 def _parts(count: int) -> np.ndarray:
-    """Boundaries of the parts into which `count` equal pieces of work are divided."""
+    """Boundaries of the parts into which the work on `count` Gaussians is divided."""
     threads = numba.get_num_threads()
     if threads == 1:
         return np.array([0, count])
-    parts = max(1, min(threads * _PARTS, count // _SMALLEST_PART))
+    parts = max(1, min(threads * _PARTS, count // _FEWEST_GAUSSIANS))
     return np.arange(parts + 1) * count // parts
 
 
@@ -284,7 +285,7 @@ def _parts_of_tiles(tile_start: np.ndarray) -> np.ndarray:
     threads = numba.get_num_threads()
     # A tile costs something even when it is empty.
     work = tile_start + np.arange(tiles + 1) * 32
-    parts = max(1, min(threads * _PARTS, int(work[-1]) // _SMALLEST_PART))
+    parts = max(1, min(threads * _PARTS, int(work[-1]) // _FEWEST_SLOTS))
     if threads == 1 or parts == 1:
         return np.array([0, tiles])
     inner = np.searchsorted(work, np.arange(1, parts) * work[-1] // parts)

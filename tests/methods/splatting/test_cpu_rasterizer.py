@@ -149,8 +149,9 @@ def test_not_a_number_stays_with_its_gaussian():
     assert torch.equal(dirty.color, clean.color)
 
 
-def test_images_and_gradients_do_not_depend_on_the_number_of_threads():
-    # Enough Gaussians and slots for the work to be divided.
+def test_images_and_gradients_do_not_depend_on_the_number_of_threads(monkeypatch):
+    monkeypatch.setattr(cpu, "_FEWEST_GAUSSIANS", 1000)
+    monkeypatch.setattr(cpu, "_FEWEST_SLOTS", 1000)
     gaussians = random_gaussians(9000, seed=7).to(dtype=torch.float32)
     gaussians = replace(gaussians, log_scales=gaussians.log_scales - 1.5)
     view = replace(viewport(), width=150, height=130, fx=140.0, fy=140.0, cx=75.0, cy=65.0)
@@ -173,7 +174,8 @@ def test_work_is_divided_over_threads_when_there_is_enough(monkeypatch):
     parts = cpu._parts(100_000)
     assert parts[0] == 0
     assert parts[-1] == 100_000
-    assert len(parts) == 13
+    assert len(parts) == 1 + 100_000 // cpu._FEWEST_GAUSSIANS
+    assert len(cpu._parts(10_000_000)) == 1 + 3 * cpu._PARTS
     assert len(cpu._parts(3000)) == 2
 
 
