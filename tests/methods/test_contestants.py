@@ -1,0 +1,71 @@
+"""The table of contestants: what is declared, what is found, and what other packages and files bring."""
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from datasets.errors import InputError
+from methods import contestants
+from methods.contestant import Entry
+from methods.registry import Registry
+
+OWN = """
+from methods.contestant import Entry
+
+def fit(photographs, setting):
+    return "fitted"
+
+ENTRY = Entry("own", "t", "__file__:fit", ("deblur",), (), "c", "l", "nothing", "ours", "1")
+"""
+
+
+def test_every_builtin_contestant_can_be_imported() -> None:
+    for entry in contestants.builtin():
+        assert callable(contestants.fit_of(entry)), entry.name
+
+
+def test_a_restorer_enters_twice_and_a_control_once() -> None:
+    names = [entry.name for entry in contestants.builtin()]
+    assert "rl" in names
+    assert "rl+3dgs" in names
+    assert "input" in names
+    assert "input+3dgs" not in names
+
+
+def test_the_oracle_differs_from_the_floor_in_its_photographs_alone() -> None:
+    entries = {entry.name: entry for entry in contestants.builtin()}
+    floor, ceiling = entries["3dgs"], entries["sharp-3dgs"]
+    assert (floor.target, floor.configs) == (ceiling.target, ceiling.configs)
+    assert [entry.name for entry in contestants.builtin() if entry.oracle] == ["sharp-3dgs"]
+
+
+def test_a_wrong_name_gets_the_nearest_one() -> None:
+    with pytest.raises(InputError, match="did you mean sharp-3dgs"):
+        contestants.find("sharp3dgs")
+
+
+def test_a_file_brings_its_contestant_alone_and_with_splatting(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    assert contestants.fit_of(contestants.find(str(path)))(None, None) == "fitted"  # type: ignore[arg-type]
+    both = contestants.find(f"{path}+3dgs")
+    assert both.name == "own+3dgs"
+    assert both.outputs == ("novel", "deblur")
+
+
+def test_another_package_brings_its_contestants_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    brought = Entry("theirs", "t", "their.module:fit", ("deblur",), (), "c", "l", "nothing", "ours", "1")
+
+    class Point:
+        def load(self) -> Entry:
+            return brought
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [Point()] if group == "bench.methods" else [])
+    assert {"theirs", "theirs+3dgs"} <= set(contestants.registry().names())
+
+
+def test_a_name_is_given_once() -> None:
+    entry = contestants.builtin()[0]
+    with pytest.raises(InputError, match="two methods"):
+        Registry("method", [entry, entry])
