@@ -69,7 +69,7 @@ def _work(job: dict[str, Any], emit: Emit) -> None:
     # Depth and coverage are all that is used; sample 0 of the pinhole pass makes depth exact.
     scene.view_layers[0].use_pass_position = False
     scene.view_layers[0].use_pass_object_index = False
-    add_camera(scene)
+    set_up(scene, max(recipe.samples.sharp, recipe.samples.defocused))
     samples = {"sharp": recipe.samples.sharp}
     for task in job["tasks"]:
         shot, kind = shots[task["view"]], task["pass"]
@@ -84,13 +84,21 @@ def _work(job: dict[str, Any], emit: Emit) -> None:
 # ---------------------------------------------------------------- Blender as the thin lens
 
 
-def add_camera(scene: Any) -> None:
-    """Give `scene` a camera for `set_camera`."""
+def set_up(scene: Any, most_samples: int) -> None:
+    """Give `scene` a camera for `set_camera`, and make each `render` independent of those before it.
+
+    Cycles sizes its table of sample patterns by `cycles.samples`, and keeps a larger one of an earlier render:
+    a view would look different after a resumption. So the table is always that of `most_samples`, of which a
+    render takes the first few.
+    """
     import bpy
 
     data = bpy.data.cameras.new("camera")
     scene.camera = bpy.data.objects.new("camera", data)
     scene.collection.objects.link(scene.camera)
+    scene.cycles.samples = most_samples
+    scene.cycles.use_sample_subset = True
+    scene.cycles.sample_offset = 0
 
 
 def set_camera(scene: Any, camera: Camera, lens: ThinLens, defocus: bool) -> None:
@@ -120,10 +128,10 @@ def set_camera(scene: Any, camera: Camera, lens: ThinLens, defocus: bool) -> Non
 
 
 def render(scene: Any, path: Path, samples: int, seed: int) -> None:
-    """Render to the multilayer EXR `path`."""
+    """Render `samples` samples per pixel to the multilayer EXR `path`."""
     import bpy
 
-    scene.cycles.samples, scene.cycles.seed = samples, seed
+    scene.cycles.sample_subset_length, scene.cycles.seed = samples, seed
     scene.update_tag()  # persistent data would keep the last seed otherwise
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)

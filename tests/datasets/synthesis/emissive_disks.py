@@ -45,7 +45,7 @@ def moments(light):
 
 def new_scene():
     scene = stage.prepare_scene(radius=5.0)
-    worker.add_camera(scene)
+    worker.set_up(scene, most_samples=512)
     return scene
 
 

@@ -1,10 +1,12 @@
 """kill -9 of the worker or of its parent at any moment, then the same command: the same bytes, no view twice."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,7 @@ import pytest
 
 from datasets import store
 from datasets.errors import InputError
-from datasets.images import read_rgb
-from datasets.synthesis import blender
+from datasets.synthesis import blender, recipes
 from datasets.synthesis.synthesize import synthesize
 
 pytestmark = pytest.mark.blender
@@ -34,6 +35,12 @@ recipes.OBJECTS["pebble"] = "pebble"
 recipe = recipes.from_json(json.loads(sys.argv[1]))
 synthesize(recipe, Path(sys.argv[2]), lambda step: print("done", step.done, flush=True))
 """
+
+
+@pytest.fixture
+def pebble(pebble):
+    """Slow enough for the worker to be caught in the middle; its passes need sample tables of unequal size."""
+    return replace(pebble, samples=recipes.Samples(100, 400))
 
 
 @pytest.fixture
@@ -64,8 +71,6 @@ def test_a_killed_worker_ends_the_run_in_one_sentence_and_the_next_run_goes_on(
 
 
 def test_a_killed_parent_takes_its_worker_along_and_the_next_run_goes_on(pebble, whole, tmp_path, contents):
-    import json
-
     command = [sys.executable, "-c", PARENT, json.dumps(pebble.as_json()), str(tmp_path / "out")]
     root = Path(blender.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{os.environ['PYTHONPATH']}"}
@@ -97,7 +102,7 @@ def running(pid):
         return False
 
 
-def test_the_photograph_is_blurred_and_lit_and_the_mask_is_where_the_depth_is(pebble, whole, tmp_path):
+def test_truth_agrees_with_itself_and_with_the_object(pebble, whole, tmp_path):
     capture = store.read(tmp_path / "whole")
     for view in (*capture.train, *capture.test):
         truth, photograph = view.truth(), view.photograph().image
@@ -106,6 +111,7 @@ def test_the_photograph_is_blurred_and_lit_and_the_mask_is_where_the_depth_is(pe
         assert (truth.depth[inside] > 0).all()
         assert not truth.depth[truth.mask == 0].any()
         assert photograph[inside].mean() > 40
-        nearest_to_camera = truth.depth[inside].min()
-        assert np.linalg.norm(view.camera.position) - 2.1 < nearest_to_camera
-    assert read_rgb(tmp_path / "whole" / "images" / "000.png").shape == (24, 24, 3)
+        assert not np.array_equal(photograph, truth.sharp)
+    half_axes = np.array([2.0, 1.6, 1.2])
+    off_surface = np.linalg.norm(capture.points.xyz / half_axes, axis=1) - 1
+    assert np.abs(off_surface).max() < 0.06
