@@ -262,9 +262,11 @@ def _write_comparison(folder: Path, capture: Any, found: list[Any]) -> None:
     from reports import leaderboard
 
     renders = []
-    for row in reversed([row for row in leaderboard.rows(found) if row.scores["psnr"]]):
+    for row in reversed(leaderboard.rows(found)):
+        interval = row.scores["psnr"]
         jobs = sorted((folder / "jobs" / capture.name / row.method).glob("seed*"))
-        renders += [(f"{row.method}  {row.scores['psnr'].mean:.1f} dB", job) for job in jobs[:1]]
+        if interval and jobs:
+            renders.append((f"{row.method}  {interval.mean:.1f} dB", jobs[0]))
     write_comparison(folder / f"comparison-{capture.name}.png", capture, renders)
 
 

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-BLENDER_LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxext6 libxkbcommon0 libsm6 libice6 libxt6 libgl1"
-
 
 class Finding(NamedTuple):
     """One thing looked at. fix: what to do where it is not there; empty if it is."""
@@ -74,16 +72,14 @@ def _numba_cache() -> Finding:
 
 
 def _blender() -> Finding:
-    if sys.version_info[:2] != (3, 11):
-        return Finding("blender", False, "bpy 5.0 exists for Python 3.11 only", "uv run --python 3.11 bench synth ...")
-    done = subprocess.run(
-        [sys.executable, "-c", "import bpy; print(bpy.app.version_string)"], capture_output=True, text=True
-    )
-    if done.returncode == 0:
-        return Finding("blender", True, f"bpy {done.stdout.split()[-1]}")
-    reason = done.stderr.strip().split("\n")[-1]
-    fix = "uv sync" if "No module named 'bpy'" in reason else f"apt-get install {BLENDER_LIBRARIES}"
-    return Finding("blender", False, reason, fix)
+    from datasets.synthesis.blender import why_unavailable
+
+    reason = why_unavailable()
+    if reason is None:
+        from importlib.metadata import version
+
+        return Finding("blender", True, f"bpy {version('bpy')}")
+    return Finding("blender", False, "bench synth cannot render", reason)
 
 
 def _lpips(weights: Path | None) -> Finding:

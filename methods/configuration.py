@@ -57,6 +57,6 @@ def build(kind: type[T], values: Mapping[str, Any]) -> T:
         if key not in known:
             raise InputError(f"{kind.__name__} has no setting {key}; {suggestion(key, known)}")
         if is_dataclass(types[key]):
-            value = build(types[key], value)  # type: ignore[arg-type]
+            value = build(types[key], value)
         settings[key] = tuple(value) if isinstance(value, list) else value
     return kind(**settings)
