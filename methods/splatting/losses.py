@@ -1,5 +1,6 @@
 """The photometric loss of 3D Gaussian Splatting: (1 - lambda) L1 + lambda (1 - SSIM)."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -26,20 +27,42 @@ def _band(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     return band.to(device=device, dtype=dtype)
 
 
-def ssim(image: Tensor, target: Tensor) -> Tensor:
-    """Mean structural similarity of `image` and `target` [H, W, C] in 0..1: 11 x 11 Gaussian window of
+def _filtered(maps: Tensor) -> Tensor:
+    """[C, H, W] after the Gaussian window."""
+    _, height, width = maps.shape
+    return _band(height, maps.device, maps.dtype) @ maps @ _band(width, maps.device, maps.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A photograph to compare with, and what SSIM needs of it again and again.
+
+    image: [H, W, C] in 0..1. mean, variance: [C, H, W] under the window.
+    """
+
+    image: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    @staticmethod
+    def of(image: Tensor) -> "Reference":
+        planes = image.permute(2, 0, 1)
+        mean, square = _filtered(torch.cat([planes, planes * planes])).chunk(2)
+        return Reference(image, mean, square - mean**2)
+
+
+def ssim(image: Tensor, reference: Reference) -> Tensor:
+    """Mean structural similarity of `image` [H, W, C] in 0..1 to the reference: 11 x 11 Gaussian window of
     sigma 1.5, zeros beyond the border, as the 3DGS training loss takes it (Wang et al. 2004)."""
-    x, y = image.permute(2, 0, 1), target.permute(2, 0, 1)
-    rows = _band(x.shape[1], x.device, x.dtype)
-    columns = _band(x.shape[2], x.device, x.dtype)
-    mean_x, mean_y, xx, yy, xy = (rows @ torch.cat([x, y, x * x, y * y, x * y]) @ columns).chunk(5)
-    var_x, var_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
-    numerator = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
-    denominator = (mean_x**2 + mean_y**2 + C1) * (var_x + var_y + C2)
+    x, y = image.permute(2, 0, 1), reference.image.permute(2, 0, 1)
+    mean, square, product = _filtered(torch.cat([x, x * x, x * y])).chunk(3)
+    variance, covariance = square - mean**2, product - mean * reference.mean
+    numerator = (2 * mean * reference.mean + C1) * (2 * covariance + C2)
+    denominator = (mean**2 + reference.mean**2 + C1) * (variance + reference.variance + C2)
     return (numerator / denominator).mean()
 
 
-def photometric(image: Tensor, target: Tensor, dssim_weight: float) -> Tensor:
-    """(1 - w) mean |image - target| + w (1 - SSIM), Kerbl et al. 2023, Eq. 7; [H, W, 3] in sRGB."""
-    l1 = (image - target).abs().mean()
-    return (1 - dssim_weight) * l1 + dssim_weight * (1 - ssim(image, target))
+def photometric(image: Tensor, reference: Reference, dssim_weight: float) -> Tensor:
+    """(1 - w) mean |image - reference| + w (1 - SSIM), Kerbl et al. 2023, Eq. 7; [H, W, 3] in sRGB."""
+    l1 = (image - reference.image).abs().mean()
+    return (1 - dssim_weight) * l1 + dssim_weight * (1 - ssim(image, reference))

@@ -20,7 +20,7 @@ from methods.contestant import Diverged
 from methods.light import linear_to_srgb, srgb_to_linear
 from methods.splatting import density
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.losses import photometric
+from methods.splatting.losses import Reference, photometric
 from methods.splatting.rasterizer import Render, Viewport, render, resolve_backend
 
 SH_C0 = 0.28209479177387814  # the constant real spherical harmonic, 1 / (2 sqrt(pi))
@@ -92,12 +92,12 @@ class Bounds:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One training view on the device: photograph [H, W, 3] sRGB 0..1, background [H, W, 3] or [3] in scene
-    light, the viewport, and the index of the view among the photographs."""
+    """One training view on the device: the photograph in sRGB, background [H, W, 3] or [3] in scene light, the
+    viewport, and the index of the view among the photographs."""
 
     index: int
     name: str
-    image: Tensor
+    photograph: Reference
     background: Tensor
     viewport: Viewport
 
@@ -223,7 +223,7 @@ def train(
         Target(
             index,
             view.name,
-            torch.tensor(view.image, device=device).float() / 255,
+            Reference.of(torch.tensor(view.image, device=device).float() / 255),
             background_in(config.light, photographs, view.camera, device),
             viewport(view.camera, device),
         )
@@ -266,7 +266,7 @@ def train(
         image, drawn = formation.image(gaussians, target, step, draw)
         if config.light == "linear":
             image = linear_to_srgb(image)
-        loss = photometric(image, target.image, config.dssim_weight)
+        loss = photometric(image, target.photograph, config.dssim_weight)
         if config.opacity_penalty:
             loss = loss + config.opacity_penalty * gaussians.opacities.mean()
         # On CUDA reading the loss would stall the queue at every step; once in a while is early enough.

@@ -183,7 +183,7 @@ def test_the_scores_of_an_image_leave_out_what_cannot_be_had():
 def test_the_table_names_each_metric_and_its_hash_follows_its_definition():
     assert all(name == metric.name for name, metric in metrics.METRICS.items())
     assert len({metric.hash for metric in metrics.METRICS.values()}) == len(metrics.METRICS)
-    changed = metrics.Metric(**metrics.METRICS["psnr"]) | {"version": "2"}._asdict()
+    changed = metrics.METRICS["psnr"]._replace(version="2")
     assert changed.hash != metrics.METRICS["psnr"].hash
 
 
