@@ -169,10 +169,17 @@ def report(
 
 
 @app.command(help=VERBS["doctor"])
-def doctor(lpips_weights: LpipsWeights = None, as_json: Json = False) -> int:
+def doctor(
+    fetch: Annotated[bool, typer.Option("--fetch", help="download AlexNet's weights for LPIPS first")] = False,
+    lpips_weights: LpipsWeights = None,
+    as_json: Json = False,
+) -> int:
     """Look at everything that the verbs may need."""
+    from bench import lpips_backbone
     from bench.doctor import examine
 
+    if fetch:
+        lpips_backbone.fetch()
     findings = examine(lpips_weights)
     if as_json:
         print(json.dumps([finding._asdict() for finding in findings], indent=1))

@@ -1,6 +1,6 @@
 """Where the ImageNet weights of LPIPS's AlexNet come from: a file the user names, or torchvision's cache.
 
-Nothing is downloaded here, and nothing is ever scored with random weights.
+Nothing is downloaded unless `fetch` is called, and nothing is ever scored with random weights.
 """
 
 from __future__ import annotations
@@ -59,11 +59,25 @@ def locate(weights: Path | None = None) -> Path:
     cached = checkpoint_path()
     if not cached.is_file():
         raise LpipsUnavailable(
-            "LPIPS needs AlexNet's ImageNet weights, which are not on this machine: pass "
-            f"--lpips-weights FILE.npz, or put torchvision's {CHECKPOINT} into {cached.parent} "
-            "(TORCH_HOME moves it)"
+            "LPIPS needs AlexNet's ImageNet weights, which are not on this machine: `bench doctor --fetch` "
+            "downloads torchvision's, --lpips-weights FILE.npz names a file."
         )
     return cached
+
+
+def fetch() -> Path:
+    """Download torchvision's checkpoint into torch.hub's cache, verified; where it lies then.
+
+    The one place that uses the network, and only when asked to. Raises LpipsUnavailable if it cannot be had.
+    """
+    from torchvision.models import AlexNet_Weights
+
+    try:
+        AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:  # of the network, and of a wrong hash
+        reason = " ".join(str(error).split())
+        raise LpipsUnavailable(f"AlexNet's weights could not be downloaded ({reason}).") from error
+    return checkpoint_path()
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

@@ -112,6 +112,12 @@ def test_doctor_looks_at_everything(bench: Bench) -> None:
     assert all(row["fix"] for row in findings.values() if not row["ok"])
 
 
+def test_weights_that_cannot_be_fetched_are_a_sentence(bench: Bench) -> None:
+    done = bench("doctor", "--fetch", https_proxy="http://127.0.0.1:9", no_proxy="")
+    assert is_one_sentence(done)
+    assert "could not be downloaded" in done.stderr
+
+
 def test_a_foreign_image_of_the_wrong_size_is_named(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     import numpy as np
 

@@ -250,7 +250,7 @@ def test_the_hash_of_the_weights_is_that_of_the_tensors_not_of_the_container(tmp
 
 def test_without_weights_the_sentence_says_how_to_supply_them(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(metrics.LpipsUnavailable, match=r"--lpips-weights FILE\.npz.*TORCH_HOME") as caught:
+    with pytest.raises(metrics.LpipsUnavailable, match=r"doctor --fetch.*--lpips-weights FILE\.npz") as caught:
         metrics.Lpips()
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
