@@ -51,8 +51,7 @@ def _work(job: dict[str, Any], emit: Emit) -> None:
     recipe = recipes.from_json(job["recipe"])
     model = import_module(job["module"]).build(recipe.seed)
     shots = rig.shots(recipe, model.radius)
-    held_out = set(range(0, len(shots), recipe.test_every))
-    train = [shot for i, shot in enumerate(shots) if i not in held_out]
+    train = [shot for i, shot in enumerate(shots) if i % recipe.test_every]
     surface = np.concatenate([part.vertices for part in model.parts])
     emit(
         "built",
