@@ -19,6 +19,8 @@ def pebble(monkeypatch):
         object="pebble",
         size=(24, 24),
         views=9,
+        field=1.06,
+        lens=recipes.Lens(60.0, 1.6, 8.8),
         samples=recipes.Samples(2, 3),
         allow_unfocused=True,
         linear=True,
