@@ -68,7 +68,7 @@ def run(
     names = [capture.name for _, capture in opened]
     folder = out or Path("runs") / f"{'+'.join(names)}-{chosen}"
     runner.lpips_available(lpips_weights)  # a bad file is named before anything runs
-    workers = jobs or (1 if kind == "cuda" else environment.threads())
+    workers = jobs or (1 if kind == "cuda" else environment.cores())
     console.print(
         f"{len(wanted)} jobs into {folder}: {', '.join(names)}; preset {chosen}, device {kind}, {workers} at a time",
         highlight=False,

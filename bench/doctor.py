@@ -1,11 +1,12 @@
 """`bench doctor`: what this machine can do, and how to get what is missing."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from bench.environment import cores
 
 
 class Finding(NamedTuple):
@@ -33,8 +34,7 @@ def examine(lpips_weights: Path | None = None) -> list[Finding]:
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    cores = len(os.sched_getaffinity(0))
-    return Finding("python", True, f"{version}, {cores} cores")
+    return Finding("python", True, f"{version}, {cores()} cores")
 
 
 def _cuda() -> Finding:

@@ -90,9 +90,14 @@ def gpu() -> tuple[str | None, str | None]:
     return torch.cuda.get_device_name(), driver
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def threads() -> int:
-    """Threads that this process may compute with."""
-    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    """Threads that this process computes with."""
+    return int(os.environ.get("OMP_NUM_THREADS") or cores())
 
 
 def describe(device: str, rasterizer: str | None) -> dict[str, Any]:

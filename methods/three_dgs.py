@@ -11,7 +11,7 @@ from datasets.capture import Photographs
 from methods.contestant import Setting
 from methods.cost import Meter
 from methods.splatting.rasterizer import resolve_backend
-from methods.splatting.train import Splats, SplattingConfig, train
+from methods.splatting.train import Splats, SplattingConfig, train, warm_up
 
 
 class FittedSplats(Splats):
@@ -19,15 +19,10 @@ class FittedSplats(Splats):
 
     def __init__(self, photographs: Photographs, setting: Setting) -> None:
         config = setting.config("3dgs", SplattingConfig)
-        backend = resolve_backend(setting.device)
-        if backend == "cpu":
-            from methods.splatting.cpu import warmup
-
-            setting.progress(0, config.steps, "compiling the rasterizer")
-            warmup()
+        warm_up(setting.device, lambda what: setting.progress(0, config.steps, what))
         meter = Meter(setting.device)
         gaussians = train(photographs, config, seed=setting.seed, device=setting.device, progress=setting.progress)
-        self.cost = meter.cost(len(gaussians), backend)
+        self.cost = meter.cost(len(gaussians), resolve_backend(setting.device))
         super().__init__(gaussians, photographs, config, setting.device)
 
     def save(self, folder: Path) -> None:

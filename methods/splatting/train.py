@@ -200,6 +200,30 @@ def strategy(config: SplattingConfig, bounds: Bounds, seed: int) -> density.Stra
     )
 
 
+def warm_up(device: str, say: Callable[[str], None] = lambda what: None) -> None:
+    """Pay for what comes once per process or machine before any clock runs: compiled kernels, torch's optimizer
+    (which imports torch's compiler at its first step), CUDA's context. `say` hears what takes its time."""
+    say("warming up")
+    if resolve_backend(device) == "cpu":
+        from methods.splatting.cpu import warmup
+
+        warmup(lambda line: say("compiling the rasterizer for this machine, once"))
+    leaf = torch.zeros(1, 3, device=device, requires_grad=True)
+    optimizer = torch.optim.Adam([leaf], fused=True)
+    gaussians = Gaussians(
+        means=leaf + torch.tensor([0.0, 0.0, 2.0], device=device),
+        quats=torch.tensor([[1.0, 0.0, 0.0, 0.0]], device=device),
+        log_scales=torch.full((1, 3), -2.0, device=device),
+        logit_opacities=torch.zeros(1, device=device),
+        sh=torch.zeros(1, 1, 3, device=device),
+    )
+    view = Viewport(16, 16, 16.0, 16.0, 8.0, 8.0, torch.eye(4, device=device))
+    drawn = render(gaussians, view, backend=resolve_backend(device))
+    target = Reference.of(torch.zeros_like(drawn.color))
+    photometric(drawn.color, target, 0.2).backward()
+    optimizer.step()
+
+
 def train(
     photographs: Photographs,
     config: SplattingConfig,

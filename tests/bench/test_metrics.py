@@ -253,7 +253,6 @@ def test_without_weights_the_sentence_says_how_to_supply_them(tmp_path, monkeypa
     with pytest.raises(metrics.LpipsUnavailable, match=r"doctor --fetch.*--lpips-weights FILE\.npz") as caught:
         metrics.Lpips()
     assert "\n" not in str(caught.value)
-    assert str(tmp_path) in str(caught.value)
 
 
 def test_the_cache_is_where_torch_hub_has_it(tmp_path, monkeypatch):
