@@ -118,8 +118,8 @@ def from_json(document: Mapping[str, Any]) -> Recipe:
 
 
 def presets() -> dict[str, str]:
-    """Presets by name, each with its title."""
-    return {path.stem: str(_read(path).get("title", "")) for path in sorted(PRESETS.glob("*.yaml"))}
+    """Presets by name, each with the comment in its first line: reading YAML would take longer than listing may."""
+    return {path.stem: path.read_text().partition("\n")[0].lstrip("# ") for path in sorted(PRESETS.glob("*.yaml"))}
 
 
 def objects() -> dict[str, str]:
@@ -198,7 +198,6 @@ def load(what: str | Path, preset: str | None = None) -> Recipe:
             raise InputError(f"{where}: per_object must map names of objects to changes.")
         for key in per_object:
             known(str(key), OBJECTS, "object")
-        layer.pop("title", None)
         layer.update(_merged(layer, per_object.get(name) or {}))
     return _parse(Recipe, _merged(document, own), where)
 

@@ -1,17 +1,16 @@
 """The table of contestants: what is declared, what is found, and what other packages and files bring."""
 
-import importlib.metadata
 from pathlib import Path
 
 import pytest
 
 from datasets.errors import InputError
 from methods import contestants
-from methods.contestant import Entry
 from methods.registry import Registry
 
 OWN = """
 from methods.contestant import Entry
+
 
 def fit(photographs, setting):
     return "fitted"
@@ -54,15 +53,15 @@ def test_a_file_brings_its_contestant_alone_and_with_splatting(tmp_path: Path) -
     assert both.outputs == ("novel", "deblur")
 
 
-def test_another_package_brings_its_contestants_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    brought = Entry("theirs", "t", "their.module:fit", ("deblur",), (), "c", "l", "nothing", "ours", "1")
-
-    class Point:
-        def load(self) -> Entry:
-            return brought
-
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [Point()] if group == "bench.methods" else [])
+def test_another_package_brings_its_contestants_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[bench.methods]\ntheirs = their_methods:ENTRY\n")
+    (tmp_path / "their_methods.py").write_text(OWN.replace('"own"', '"theirs"').replace("__file__", "their_methods"))
+    monkeypatch.syspath_prepend(tmp_path)
     assert {"theirs", "theirs+3dgs"} <= set(contestants.registry().names())
+    assert contestants.fit_of(contestants.find("theirs"))(None, None) == "fitted"  # type: ignore[arg-type]
 
 
 def test_a_name_is_given_once() -> None:
