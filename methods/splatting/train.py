@@ -36,7 +36,7 @@ class SplattingConfig:
     light: space in which the scene is held and blended; "linear" is encoded to sRGB just before the loss.
     sh_degree is reached by one degree every `sh_every` steps.
     lr_means decays exponentially to lr_means * lr_means_decay; other rates stay.
-    densify: "relocate" (Kheradmand et al. 2024), "gradient" (Kerbl et al. 2023) or "none".
+    densify: "gradient" (Kerbl et al. 2023), "relocate" (Kheradmand et al. 2024) or "none".
     opacity_penalty: weight of the mean opacity in the loss; thins haze before a bright background.
     """
 
@@ -58,7 +58,7 @@ class SplattingConfig:
     lr_sh_dc: float = 0.01
     lr_sh_rest: float = 0.0025
     adam_betas: tuple[float, float] = (0.9, 0.99)
-    densify: Literal["relocate", "gradient", "none"] = "relocate"
+    densify: Literal["gradient", "relocate", "none"] = "gradient"
     refine_start: int = 100
     refine_stop: float = 0.8  # fraction of all steps
     refine_every: int = 100
