@@ -47,6 +47,9 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     jobs: Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run  [default: runs/CAPTURES-PRESET]")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="FAMILY.SETTING=VALUE, an ablation; the record tells of it")
+    ] = None,
     lpips_weights: LpipsWeights = None,
     as_json: Json = False,
 ) -> int:
@@ -55,16 +58,16 @@ def run(
     from bench.board import Board
     from bench.plan import plan
     from datasets.captures import open_capture
-    from methods import contestants
+    from methods import configuration, contestants
     from reports import leaderboard, records
 
     console = Console(stderr=True)
     kind = _device(device)
     chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
-    parsed_seeds = _seeds(seeds)
+    parsed_seeds, parsed_changes = _seeds(seeds), configuration.parse_changes(changes or [])
     entries = [(name, contestants.find(name)) for name in _methods(methods)]
     opened = [(argument, open_capture(argument)) for argument in captures or ["demo"]]
-    wanted = plan(opened, entries, parsed_seeds, chosen, kind, environment.source_hash())
+    wanted = plan(opened, entries, parsed_seeds, chosen, kind, environment.source_hash(), parsed_changes)
     names = [capture.name for _, capture in opened]
     folder = out or Path("runs") / f"{'+'.join(names)}-{chosen}"
     runner.lpips_available(lpips_weights)  # a bad file is named before anything runs

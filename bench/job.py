@@ -214,7 +214,7 @@ def preamble(job: Mapping[str, Any], capture: Capture, entry: Entry, rasterizer:
             "outputs": entry.outputs,
             "config": job["configs"],
             "config_hash": configuration.digest(job["configs"]),
-            "preset": job["preset"],
+            "preset": " with ".join(filter(None, [job["preset"], ", ".join(job["changed"])])),
             "uses_optics": entry.uses_optics,
             "published": entry.published,
         },

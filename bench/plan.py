@@ -6,7 +6,7 @@ capture, method and version, resolved configuration, seed, kind of device, sourc
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ class Job:
     """One contestant on one capture with one seed.
 
     capture_argument and method_argument: as on the command line, so that another process finds them again.
+    changed: settings that differ from the preset's, as "FAMILY.SETTING=VALUE".
     parts: what `id` is the hash of. skip: why this job cannot run here, None if it can.
     """
 
@@ -33,6 +34,7 @@ class Job:
     entry: Entry
     seed: int
     preset: str
+    changed: tuple[str, ...]
     device: Device
     configs: dict[str, dict[str, Any]]
     parts: dict[str, Any]
@@ -53,6 +55,7 @@ class Job:
         return [
             *("bench", "run", self.capture_argument, "--methods", self.method_argument),
             *("--preset", self.preset, "--seeds", str(self.seed), "--device", self.device),
+            *(word for text in self.changed for word in ("--set", text)),
         ]
 
 
@@ -63,8 +66,11 @@ def plan(
     preset: str,
     device: Device,
     source_hash: str,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Job]:
     """All jobs of a run, captures outermost; `captures` and `methods` come with their command-line argument.
+
+    `changes` to the preset's settings, by family, are for ablations; a job's record tells of them.
 
     Raises InputError for an unknown preset, for two captures or methods of one name, or for a repeated seed.
     """
@@ -79,6 +85,10 @@ def plan(
     for capture_argument, capture in captures:
         for method_argument, entry in methods:
             configs = configuration.resolve(entry.configs, preset)
+            own = {family: dict(new) for family, new in (changes or {}).items() if family in configs}
+            for family, new in own.items():
+                configs[family] |= new
+            settings = [f"{family}.{key}={value}" for family, new in own.items() for key, value in new.items()]
             for seed in seeds:
                 parts = {
                     "capture": capture.content_hash,
@@ -100,6 +110,7 @@ def plan(
                         entry,
                         seed,
                         preset,
+                        tuple(settings),
                         device,
                         configs,
                         parts,

@@ -215,6 +215,7 @@ class Worker:
             "method": job.method_argument,
             "seed": job.seed,
             "preset": job.preset,
+            "changed": job.changed,
             "device": job.device,
             "configs": job.configs,
             "parts": job.parts,

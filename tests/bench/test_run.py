@@ -84,6 +84,16 @@ def test_a_changed_method_runs_anew_and_the_old_result_is_kept_aside(bench: Benc
     assert len(scores_in(tmp_path / "run")) == 1
 
 
+def test_an_ablation_changes_a_setting_and_its_record_tells(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    arguments = ("run", tiny, "--methods", "3dgs", "--preset", "smoke", "--set", "3dgs.steps=3", "--out", "run")
+    done = bench(*arguments)
+    assert done.returncode == 0, done.stderr
+    record = records_in(tmp_path / "run")["3dgs"]
+    assert record["method"]["config"]["3dgs"]["steps"] == 3
+    assert record["method"]["preset"] == "smoke with 3dgs.steps=3"
+    assert record["command"][-2:] == ["--set", "3dgs.steps=3"]
+
+
 @pytest.mark.parametrize(
     ("trouble", "kind", "reason"),
     [

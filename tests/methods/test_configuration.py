@@ -7,10 +7,7 @@ import pytest
 from datasets.errors import InputError
 from methods import configuration
 from methods.contestants import builtin
-from methods.restoration.richardson_lucy import RichardsonLucyConfig
-from methods.splatting.train import SplattingConfig
-
-KINDS = {"3dgs": SplattingConfig, "rl": RichardsonLucyConfig}
+from methods.registry import load
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Outer:
 def test_every_contestant_has_a_configuration_for_every_preset(preset: str) -> None:
     for entry in builtin():
         for family, values in configuration.resolve(entry.configs, preset).items():
-            assert configuration.build(KINDS[family], values)
+            assert configuration.build(load(configuration.KINDS[family]), values)
 
 
 def test_an_unknown_setting_gets_the_nearest_one() -> None:
