@@ -42,8 +42,8 @@ class Board:
     def __call__(self, board: list[Progress]) -> None:
         now = time.monotonic()
         for progress in board:
-            if progress.state == "running" and progress.done and progress.started is None:
-                progress.started = now
+            if progress.state == "running" and progress.what != progress.since_what:
+                progress.since, progress.since_what = now, progress.what
         if self._live:
             settled = all(progress.state not in ("waiting", "running") for progress in board)
             if settled or now - self._drawn > 0.1:
@@ -85,8 +85,8 @@ def _advance(progress: Progress, now: float) -> str:
     fraction = progress.done / progress.total
     bar = "━" * round(20 * fraction) + "[dim]" + "━" * (20 - round(20 * fraction)) + "[/dim]"
     eta = ""
-    if progress.what == "training" and progress.started and progress.done > 20:
-        eta = f" {(now - progress.started) / progress.done * (progress.total - progress.done):.0f} s left"
+    if progress.what in ("training", "restoring") and progress.done and now - progress.since > 1:
+        eta = f" {(now - progress.since) / progress.done * (progress.total - progress.done):.0f} s left"
     return f"{bar} {fraction:4.0%} {progress.what}{eta}"
 
 

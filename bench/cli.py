@@ -1,7 +1,13 @@
 """The entry point. What must answer at once (the overview, `bench list`) imports nothing heavy."""
 
+import errno
 import sys
 from collections.abc import Callable
+
+DISK_ERRORS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT),
+)
 
 VERBS = {
     "run": "let contestants compete on captures, score what they leave, write the leaderboard",
@@ -45,7 +51,10 @@ def _guarded(command: Callable[[list[str]], int], argv: list[str]) -> int:
     from datasets.errors import InputError
 
     try:
-        return command(argv)
+        code = command(argv)
+        if code == 130:
+            raise KeyboardInterrupt  # Typer makes an exit code of it
+        return code
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -56,13 +65,11 @@ def _guarded(command: Callable[[list[str]], int], argv: list[str]) -> int:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         return 130
     except OSError as error:
-        import errno
-
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in DISK_ERRORS:
             raise
         where = f" ({error.filename})" if error.filename else ""
         print(
-            f"Error: {error.strerror}{where}; what was finished is kept, and the same command goes on.",
+            f"Error: {error.strerror}{where}; what was finished is kept.",
             file=sys.stderr,
         )
         return 2

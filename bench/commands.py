@@ -69,8 +69,8 @@ def run(
     opened = [(argument, open_capture(argument)) for argument in captures or ["demo"]]
     wanted = plan(opened, entries, parsed_seeds, chosen, kind, environment.source_hash(), parsed_changes)
     names = [capture.name for _, capture in opened]
-    folder = out or Path("runs") / f"{'+'.join(names)}-{chosen}"
-    runner.lpips_available(lpips_weights)  # a bad file is named before anything runs
+    folder = out or Path("runs") / "-".join(["+".join(names), chosen, *(changes or [])]).replace("/", "_")
+    runner.lpips_digest(lpips_weights)  # a bad file is named before anything runs
     workers = jobs or (1 if kind == "cuda" else environment.cores())
     console.print(
         f"{len(wanted)} jobs into {folder}: {', '.join(names)}; preset {chosen}, device {kind}, {workers} at a time",
@@ -211,7 +211,7 @@ def perf(
     results = {}
     for name in BENCHMARKS if what == "all" else [what]:
         module = import_module(BENCHMARKS[name])
-        results[name] = module.measure(repeats=repeats)
+        results[name] = module.measure(repeats=repeats, progress=lambda line: print(line, file=sys.stderr))
         if not as_json:
             rows = module.table(results[name])
             show(rows, *rows[0])
@@ -261,8 +261,8 @@ def _seeds(text: str) -> list[int]:
         seeds = [int(seed) for seed in text.split(",")]
     except ValueError:
         raise InputError(f"--seeds {text} is not a list of whole numbers such as 0,1,2.") from None
-    if any(seed < 0 for seed in seeds):
-        raise InputError(f"--seeds {text} has a negative seed.")
+    if any(not 0 <= seed < 2**31 for seed in seeds):
+        raise InputError(f"--seeds {text} has a seed outside 0 to 2147483647.")
     return seeds
 
 
@@ -271,12 +271,14 @@ def _write_comparison(folder: Path, capture: Any, found: list[Any]) -> None:
     from bench.comparison import write_comparison
     from reports import leaderboard
 
+    here = [record for record in found if record.capture.name == capture.name and record.status == "ok"]
     renders = []
-    for row in reversed(leaderboard.rows(found)):
+    for row in reversed(leaderboard.rows(here)):
         interval = row.scores["psnr"]
-        jobs = sorted((folder / "jobs" / capture.name / row.method).glob("seed*"))
-        if interval and jobs:
-            renders.append((f"{row.method}  {interval.mean:.1f} dB", jobs[0]))
+        seed = min(record.seed for record in here if record.method.name == row.method)
+        if interval:
+            job = folder / "jobs" / capture.name / row.method / f"seed{seed}"
+            renders.append((f"{row.method}  {interval.mean:.1f} dB", job))
     write_comparison(folder / f"comparison-{capture.name}.png", capture, renders)
 
 

@@ -28,6 +28,7 @@ from methods.contestant import Diverged, Entry, Fitted, Setting
 from reports import records, statistics
 
 RECORD = "record.json"
+LOG = "log.txt"
 
 
 class BadOutput(RuntimeError):
@@ -98,7 +99,7 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
     photographs = capture.sharp_twins() if entry.oracle else capture.photographs()
     if not entry.uses_optics:
         photographs = photographs.without_optics()
-    setting = Setting(job["seed"], job["device"], job["configs"], speak.progress, {})
+    setting = Setting(job["seed"], job["device"], job["configs"], job["preset"], speak.progress, {})
     fitted = contestants.fit_of(entry)(photographs, setting)
     frames_per_second = write_outputs(fitted, entry, capture, folder, speak)
     times = {"train_s": fitted.cost.train_seconds, "total_s": time.perf_counter() - started}
@@ -225,8 +226,9 @@ def preamble(job: Mapping[str, Any], capture: Capture, entry: Entry, rasterizer:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file that the job left, by path relative to its folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != RECORD)
+    """SHA-256 of every file that the job left, by path relative to its folder; the log may still grow."""
+    apart = {folder / RECORD, folder / LOG}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path not in apart)
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 

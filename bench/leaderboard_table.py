@@ -12,9 +12,9 @@ SHOWN = ("psnr", "ssim", "lpips", "mask_psnr", "deblur_psnr", "train_s", "peak_m
 def table(rows: Sequence[Row]) -> Table:
     """Methods, best first; what is no competitor is dimmed."""
     shown = Table(box=None, pad_edge=False)
-    shown.add_column("method")
+    shown.add_column("method", no_wrap=True)
     for column in SHOWN:
-        shown.add_column(column, justify="right")
+        shown.add_column(column.replace("_psnr", ""), justify="right", no_wrap=True)
     shown.add_column("")
     for row in rows:
         cells = row.cells()

@@ -15,6 +15,7 @@ from datasets.capture import Capture
 from datasets.errors import InputError
 from methods import configuration
 from methods.contestant import Entry
+from methods.registry import load
 
 Device = Literal["cpu", "cuda"]
 
@@ -81,6 +82,9 @@ def plan(
     ):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"Two of the {kind} are called {twice[0]}; their results could not be told apart.")
+    families = {family for _, entry in methods for family in entry.configs}
+    if idle := sorted(set(changes or {}) - families):
+        raise InputError(f"--set changes {idle[0]}, which none of the chosen methods uses.")
     jobs = []
     for capture_argument, capture in captures:
         for method_argument, entry in methods:
@@ -88,6 +92,7 @@ def plan(
             own = {family: dict(new) for family, new in (changes or {}).items() if family in configs}
             for family, new in own.items():
                 configs[family] |= new
+                configuration.check(family, configs[family])
             settings = [f"{family}.{key}={value}" for family, new in own.items() for key, value in new.items()]
             for seed in seeds:
                 parts = {
@@ -114,13 +119,14 @@ def plan(
                         device,
                         configs,
                         parts,
-                        _reason_to_skip(capture, entry),
+                        _reason_to_skip(capture, entry, device),
                     )
                 )
     return jobs
 
 
-def _reason_to_skip(capture: Capture, entry: Entry) -> str | None:
+def _reason_to_skip(capture: Capture, entry: Entry, device: Device) -> str | None:
     if entry.oracle and not capture.has_truth:
         return "it trains on sharp twins, and the capture has none"
-    return None
+    reason: str | None = load(entry.unavailable)(device) if entry.unavailable else None
+    return reason

@@ -12,15 +12,18 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from bench.environment import ROOT
 from bench.plan import Job
 from datasets.capture import Capture
 from datasets.errors import InputError
@@ -33,14 +36,18 @@ State = Literal["waiting", "running", "ok", "failed", "skipped", "kept"]
 
 @dataclass
 class Progress:
-    """Where one job stands, as shown. psnr: means by track, once scored. reason: of a failure or skip."""
+    """Where one job stands, as shown. psnr: means by track, once scored. reason: of a failure or skip.
+
+    since: when what it does now began (monotonic seconds), as the one who shows it has noted.
+    """
 
     job: Job
     state: State = "waiting"
     done: int = 0
     total: int = 0
     what: str = ""
-    started: float | None = None
+    since: float = 0.0
+    since_what: str = ""
     psnr: dict[str, float] = field(default_factory=dict)
     train_s: float | None = None
     reason: str = ""
@@ -106,14 +113,18 @@ def run(
 def _settle(progress: Progress, captures: Mapping[str, Capture], out: Path, lpips_weights: Path | None) -> str | None:
     """What is to be done for a job ("fit", "score" or None), with `progress` set where it is settled."""
     job, folder = progress.job, out / progress.job.folder
+    capture_has_truth = captures[job.capture_name].has_truth
     if job.skip:
         progress.state, progress.reason = "skipped", job.skip
         write_unfinished(job, captures[job.capture_name], folder, "skipped", "Unavailable", job.skip)
         return None
+    bring_back(folder, job.id)
     finished = finished_record(folder, job.id)
     if finished is None:
         return "fit"
-    if "lpips" in finished.unavailable and lpips_available(lpips_weights):
+    weights = lpips_digest(lpips_weights)
+    used = finished.metrics["lpips"].weights_sha256 if "lpips" in finished.metrics else None
+    if weights and weights != used and capture_has_truth:
         return "score"
     progress.state = "kept"
     progress.psnr = {a.track: a.mean for a in finished.aggregates if a.metric == "psnr"}
@@ -125,24 +136,28 @@ def finished_record(folder: Path, identity: str) -> records.Record | None:
     """The record of a finished job of that identity whose files are all as it left them, else None."""
     from bench.job import hashes
 
-    if not (folder / RECORD).exists():
-        return None
-    record = records.load(folder / RECORD)
+    try:
+        record = records.load(folder / RECORD)
+    except records.RecordError:
+        return None  # absent, or damaged: the job is done anew
     if record.status != "ok" or record.identity.id != identity:
         return None
     found = hashes(folder)
     return record if all(found.get(name) == digest for name, digest in record.files.items()) else None
 
 
-def lpips_available(weights: Path | None) -> bool:
-    """Whether LPIPS could be computed here. Raises LpipsWeightsError for a file that is no backbone."""
+@cache
+def lpips_digest(weights: Path | None) -> str | None:
+    """SHA-256 of the network that LPIPS would use here, None without one.
+
+    Raises LpipsWeightsError for a file that is no backbone.
+    """
     from bench import lpips_backbone
 
     try:
-        lpips_backbone.read(lpips_backbone.locate(weights))
+        return lpips_backbone.sha256(lpips_backbone.read(lpips_backbone.locate(weights)))
     except lpips_backbone.LpipsUnavailable:
-        return False
-    return True
+        return None
 
 
 def write_unfinished(
@@ -173,6 +188,20 @@ def write_unfinished(
     records.save(record, folder / RECORD)
 
 
+def bring_back(folder: Path, identity: str) -> None:
+    """If a result of `identity` was put aside by `make_way`, let it and what is in its place change places."""
+    aside = _aside(folder, identity)
+    if aside.is_dir() and finished_record(folder, identity) is None and finished_record(aside, identity) is not None:
+        waiting = aside.with_name(f"{aside.name}.waiting")
+        aside.rename(waiting)
+        make_way(folder)
+        waiting.rename(folder)
+
+
+def _aside(folder: Path, identity: str) -> Path:
+    return folder.with_name(f".{folder.name}.{identity[:8]}")
+
+
 def make_way(folder: Path) -> None:
     """Free `folder`: a record of a failure goes, a finished result of another identity is kept, hidden."""
     if not folder.exists():
@@ -184,8 +213,7 @@ def make_way(folder: Path) -> None:
     if record is not None and record.status != "ok":
         shutil.rmtree(folder)
         return
-    suffix = record.identity.id[:8] if record else "damaged"
-    aside = folder.with_name(f".{folder.name}.{suffix}")
+    aside = _aside(folder, record.identity.id if record else "damaged")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
 
@@ -227,12 +255,13 @@ class Worker:
         self.request.write_text(json.dumps(request))
         self.log = (self.partial / LOG).open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.job", str(self.request)],
+            # -P: a folder `methods` where the user happens to stand is not ours.
+            [sys.executable, "-P", "-m", "bench.job", str(self.request)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env=os.environ | environment_of(job.device),
+            env=environment_of(job.device),
             start_new_session=True,  # Ctrl-C comes to the runner alone, which then stops the jobs
         )
         progress.state = "running"
@@ -274,7 +303,8 @@ class Worker:
 
     def stop(self) -> None:
         """End the process now and take away what it had begun."""
-        self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # and whatever a contestant has started
         self.process.wait()
         self.log.close()
         self._tidy()
@@ -293,9 +323,10 @@ def _death(code: int) -> str:
 
 
 def environment_of(device: str) -> dict[str, str]:
-    """Environment variables of a job: on CPU one thread each, as jobs run side by side; idle OpenMP threads
-    must sleep, or two pools spin against each other."""
-    common = {"OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}
+    """Environment of a job: on CPU one thread each, as jobs run side by side; idle OpenMP threads must sleep, or
+    two pools spin against each other."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    common = {**os.environ, "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
     if device == "cuda":
         return common
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")

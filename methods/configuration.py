@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from datasets.errors import InputError
 from methods.registry import load, suggestion
@@ -35,6 +35,8 @@ def read(family: str, preset: str) -> dict[str, Any]:
 
     if preset not in PRESETS:
         raise InputError(f"There is no preset {preset}; {suggestion(preset, PRESETS)}")
+    if family not in KINDS:
+        raise InputError(f"There is no family of configurations {family}; {suggestion(family, KINDS)}")
     path = ROOT / family / f"{preset}.yaml"
     path = path if path.exists() else path.with_name("any.yaml")
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
@@ -67,6 +69,11 @@ def parse_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     return changes
 
 
+def check(family: str, values: Mapping[str, Any]) -> None:
+    """Raise InputError, in one sentence, if `values` are no configuration of `family`."""
+    build(load(KINDS[family]), values)
+
+
 def digest(configs: Mapping[str, Mapping[str, Any]]) -> str:
     """SHA-256 of configurations, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(configs, sort_keys=True).encode()).hexdigest()
@@ -75,16 +82,37 @@ def digest(configs: Mapping[str, Mapping[str, Any]]) -> str:
 def build(kind: type[T], values: Mapping[str, Any]) -> T:
     """A frozen dataclass `kind` from `values`; parts that are dataclasses themselves are mappings there.
 
-    Raises InputError for a key that it does not have.
+    Raises InputError for a key that it does not have, or a value of another type.
     """
     assert is_dataclass(kind)
     types = get_type_hints(kind)
-    known = [f.name for f in fields(kind)]
-    settings = {}
-    for key, value in values.items():
-        if key not in known:
-            raise InputError(f"{kind.__name__} has no setting {key}; {suggestion(key, known)}")
-        if is_dataclass(types[key]):
-            value = build(types[key], value)
-        settings[key] = tuple(value) if isinstance(value, list) else value
-    return kind(**settings)
+    for key in values:
+        if key not in types:
+            raise InputError(f"{kind.__name__} has no setting {key}; {suggestion(key, types)}")
+    return kind(**{key: _checked(f"{kind.__name__}.{key}", types[key], value) for key, value in values.items()})
+
+
+def _checked(name: str, kind: Any, value: Any) -> Any:
+    """`value` as the type `kind` of a field: a dataclass, Literal, tuple, bool, int, float or str."""
+    if is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{name} = {value!r} is no mapping of settings.")
+        return build(kind, value)  # type: ignore[arg-type]
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise InputError(f"There is no {name} {value}; {suggestion(str(value), map(str, get_args(kind)))}")
+        return value
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        parts = (parts[0],) * len(value) if isinstance(value, list | tuple) and parts[1:] == (...,) else parts
+        if not isinstance(value, list | tuple) or len(value) != len(parts):
+            raise InputError(f"{name} = {value!r} is no list of {len(parts)}.")
+        return tuple(_checked(name, part, item) for part, item in zip(parts, value, strict=True))
+    if kind is float and isinstance(value, str | int) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML takes 1e-3 for a text
+        except ValueError:
+            pass
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise InputError(f"{name} = {value!r} is no {kind.__name__}.")
+    return value

@@ -29,6 +29,8 @@ class Entry(NamedTuple):
         "deblur" (sharp versions of the training photographs, so `Fitted.restored`).
     status: "faithful" (as its paper says), "adapted" (differences are in its docstring), "ours" or "control".
     oracle: is trained on the sharp twins; a ceiling, no competitor.
+    unavailable: "module:function" that says, for a device ("cpu" or "cuda"), why the contestant cannot run here
+        (a missing package, weights, a GPU), or None if it can; it is then a row with that reason.
     uses_optics: is given the known lens data; its row says so.
     configs: families of configuration files under methods/configs/, each read for the chosen preset.
     published: the source's own numbers, as {"data": ..., "psnr": ...}; other data than ours.
@@ -38,15 +40,16 @@ class Entry(NamedTuple):
     title: str
     target: str
     outputs: tuple[Output, ...]
-    configs: tuple[str, ...]
-    citation: str
-    licence: str
-    trained_on: str
-    status: Literal["faithful", "adapted", "ours", "control"]
-    version: str
+    configs: tuple[str, ...] = ()
+    citation: str = "none"
+    licence: str = "not stated"
+    trained_on: str = "nothing"
+    status: Literal["faithful", "adapted", "ours", "control"] = "ours"
+    version: str = "1"
     first: str | None = None
     oracle: bool = False
     uses_optics: bool = False
+    unavailable: str | None = None
     published: Mapping[str, Any] | None = None
 
 
@@ -54,6 +57,7 @@ class Setting(NamedTuple):
     """The circumstances of one fit.
 
     configs: what the configuration files of the chosen preset say, by family; take it through `config`.
+    preset: the budget asked for, for contestants without configuration files.
     progress: call it with (done, total, what is being done) as often as you like.
     resolved: every setting that was in force, by family; `config` notes it here, for the record.
     """
@@ -61,6 +65,7 @@ class Setting(NamedTuple):
     seed: int
     device: Literal["cpu", "cuda"]
     configs: Mapping[str, Mapping[str, Any]]
+    preset: str
     progress: Callable[[int, int, str], None]
     resolved: dict[str, Any]
 
@@ -112,8 +117,8 @@ Fit = Callable[["Photographs", Setting], Fitted]
 
 
 class Diverged(RuntimeError):
-    """Training met a number that is not finite; `step` says where."""
+    """Training went astray; `step` says where, `what` in a clause how."""
 
     def __init__(self, step: int, what: str) -> None:
-        super().__init__(f"Training diverged at step {step}: {what} is not finite.")
+        super().__init__(f"Training diverged at step {step}: {what}.")
         self.step = step

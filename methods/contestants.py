@@ -7,14 +7,15 @@ Another package brings its own through the entry-point group "bench.methods", ea
 from __future__ import annotations
 
 import os
+import re
 import sys
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from datasets.errors import InputError
-from methods.contestant import Entry, Fit
+from methods.contestant import Entry, Fit, Output
 from methods.registry import Registry, load
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def registry() -> Registry[Entry]:
     for point in _entry_points():
         brought = point.load()
         for entry in brought if isinstance(brought, list) else [brought]:
+            check(entry)
             found.add(entry)
             if _enters_twice(entry):
                 found.add(then_splatting(entry))
@@ -155,12 +157,26 @@ def from_file(path: Path) -> Entry:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"The method file {path} does not import: {type(error).__name__}: {error}") from error
     entry = getattr(module, "ENTRY", None)
     if not isinstance(entry, Entry):
         raise InputError(f"The method file {path} declares no ENTRY = Entry(...).")
+    check(entry)
+    if entry.name in [known.name for known in builtin()]:
+        raise InputError(f"The method file {path} calls its method {entry.name}, which is one of this package's.")
     return entry._replace(target=entry.target.replace("__file__", name))
+
+
+def check(entry: Entry) -> None:
+    """Raise InputError, in one sentence, if an entry from elsewhere does not say what an entry must."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", str(entry.name)):
+        raise InputError(f"A method is called {entry.name!r}; a name has letters, digits and _ . + - only.")
+    tracks, states = get_args(Output), ("faithful", "adapted", "ours", "control")
+    if not isinstance(entry.outputs, tuple) or not entry.outputs or not set(entry.outputs) <= set(tracks):
+        raise InputError(f"The outputs of {entry.name} are {entry.outputs!r}; they must be a tuple of {tracks}.")
+    if entry.status not in states:
+        raise InputError(f"The status of {entry.name} is {entry.status!r}; it must be one of {', '.join(states)}.")
 
 
 def find(name_or_path: str) -> Entry:

@@ -1,8 +1,8 @@
 """What a fit costs: seconds of training and peak memory, measured the same way for every contestant."""
 
 import resource
-import sys
 import time
+from pathlib import Path
 
 from methods.contestant import Cost
 
@@ -28,7 +28,17 @@ class Meter:
             seconds = time.perf_counter() - self._start
             peak = torch.cuda.max_memory_allocated() / 2**20
             return Cost(seconds, peak, "cuda allocator", gaussians, rasterizer)
-        seconds = time.perf_counter() - self._start
-        unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes on Linux
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-        return Cost(seconds, peak, "process", gaussians, rasterizer)
+        return Cost(time.perf_counter() - self._start, process_peak(), "process", gaussians, rasterizer)
+
+
+def process_peak() -> float:
+    """Peak resident memory of this process so far, MiB.
+
+    On Linux getrusage would count what the parent held when it started this process; the kernel's own high-water
+    mark of the address space does not.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS: bytes

@@ -20,7 +20,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_example_method_runs_alone_and_followed_by_splatting(tmp_path: Path) -> None:
     (example,) = blocks("python")
-    assert len([line for line in example.split("\n") if line.strip()]) <= 35
+    assert len([line for line in example.split("\n") if line.strip()]) <= 30
     (tmp_path / "unsharp.py").write_text(example)
     capture = write_tiny_capture(tmp_path / "tiny")
     done = subprocess.run(

@@ -91,15 +91,17 @@ def measure(
     return {"benchmark": "rasterizer", "repeats": repeats, "environment": _environment(), "rows": rows}
 
 
-def table(result: dict[str, Any]) -> list[list[str]]:
-    """The result of `measure` as rows of text, the header first."""
-    header = ["Gaussians", "px", "cpu ms", "torch ms", "gsplat ms", "prototype ms", "torch/cpu", "prototype/cpu"]
-    lines = [header]
+def table(result: dict[str, Any]) -> list[dict[str, str]]:
+    """The result of `measure` as rows of text by column."""
+    lines = []
     for row in result["rows"]:
-        ms, ratio = row["ms"], row["ratio"]
-        cells = [f"{ms[name]:.2f}" if ms.get(name) else "-" for name in ("cpu", "torch", "gsplat", "prototype")]
-        ratios = [f"{ratio[name]:.1f}" if name in ratio else "-" for name in ("torch", "prototype")]
-        lines.append([str(row["n"]), str(row["size"]), *cells, *ratios])
+        line = {"Gaussians": str(row["n"]), "px": str(row["size"])}
+        for name in ("cpu", "torch", "gsplat", "prototype"):
+            value = row["ms"].get(name)
+            line[f"{name} ms"] = f"{value:.2f}" if value else "-"
+        for name in ("torch", "prototype"):
+            line[f"{name}/cpu"] = f"{row['ratio'][name]:.1f}" if name in row["ratio"] else "-"
+        lines.append(line)
     return lines
 
 

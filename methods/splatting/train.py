@@ -16,6 +16,7 @@ from torch import Tensor
 from datasets.cameras import Camera
 from datasets.capture import Photographs
 from datasets.color import linear_to_srgb as encode_array
+from datasets.errors import InputError
 from methods.contestant import Diverged
 from methods.light import linear_to_srgb, srgb_to_linear
 from methods.splatting import density
@@ -23,6 +24,8 @@ from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import Reference, photometric
 from methods.splatting.rasterizer import Render, Viewport, render, resolve_backend
 
+CHECK_EVERY = 50  # steps
+EXPLOSION = 1e4  # scene radii
 SH_C0 = 0.28209479177387814  # the constant real spherical harmonic, 1 / (2 sqrt(pi))
 
 
@@ -67,6 +70,16 @@ class SplattingConfig:
     reset_every: int = 3000
     gradient_threshold: float = 2e-4
     split_size: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.initial_gaussians < 1:
+            raise InputError(f"{self.steps} steps from {self.initial_gaussians} Gaussians: both must be at least 1.")
+        if self.max_gaussians < self.initial_gaussians:
+            raise InputError(
+                f"initial_gaussians = {self.initial_gaussians} is more than max_gaussians = {self.max_gaussians}."
+            )
+        if not 0 <= self.sh_degree <= 3:
+            raise InputError(f"sh_degree = {self.sh_degree} is not one of 0 to 3.")
 
 
 @dataclass(frozen=True)
@@ -295,19 +308,32 @@ def train(
             loss = loss + config.opacity_penalty * gaussians.opacities.mean()
         # On CUDA reading the loss would stall the queue at every step; once in a while is early enough.
         if (device == "cpu" or step % 100 == 0) and not torch.isfinite(loss):
-            raise Diverged(step, "the loss")
+            raise Diverged(step, "the loss is not finite")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if tracks_gradients:
             half = 0.5 * max(target.viewport.width, target.viewport.height)
             densify.after_backward(step, drawn.screen_gradient_norm() * half, drawn.visible)
         optimizer.step()
+        if (step + 1) % CHECK_EVERY == 0 or step + 1 == config.steps:
+            check_sound(scene, bounds, step)
         densify.after_step(step, scene)
         progress(step + 1, config.steps, "training")
-    result = scene.gaussians().detach()
-    if not all(torch.isfinite(tensor).all() for tensor in scene.parameters.values()):
-        raise Diverged(config.steps, "the scene")
-    return result
+    return scene.gaussians().detach()
+
+
+@torch.no_grad()
+def check_sound(scene: density.Trainable, bounds: Bounds, step: int) -> None:
+    """Raise `Diverged` if a parameter is not finite, or a Gaussian is farther away or larger than no sane training
+    makes it; neither need show in the loss, since such Gaussians are not drawn."""
+    for name, tensor in scene.parameters.items():
+        if not torch.isfinite(tensor).all():
+            raise Diverged(step, f"{name} of the scene has a value that is not finite")
+    center = torch.tensor(bounds.center, dtype=torch.float32, device=scene.parameters["means"].device)
+    reach = (scene.parameters["means"] - center).abs().max()
+    size = scene.parameters["log_scales"].max().exp()
+    if max(reach, size) > EXPLOSION * bounds.radius:
+        raise Diverged(step, "the scene has exploded")
 
 
 class Splats:

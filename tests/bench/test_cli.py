@@ -4,7 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import MEAN_COLOR, Bench, is_one_sentence
+from commandline import MEAN_COLOR, Bench, is_one_sentence
+
+DECLARED = """
+from methods.contestant import Entry
+ENTRY = Entry("{name}", "t", "__file__:fit", {outputs}, (), "c", "l", "nothing", "ours", "1")
+"""
 
 
 @pytest.mark.parametrize("kind", ["methods", "captures", "metrics", "presets", "objects"])
@@ -41,7 +46,8 @@ def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
         (("run", "--methods", ","), "names no method"),
         (("run", "--methods", "missing.py"), "no file missing.py"),
         (("run", "--seeds", "a"), "whole numbers"),
-        (("run", "--seeds", "-1"), "negative"),
+        (("run", "--seeds", "-1"), "outside"),
+        (("run", "--seeds", "99999999999"), "outside"),
         (("run", "--seeds", "0,0"), "called 0"),
         (("run", "--methods", "input,input"), "called input"),
         (("run", "--device", "tpu"), "auto, cpu, cuda"),
@@ -49,6 +55,11 @@ def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
         (("run", "--set", "3dgs.densfy=none"), "did you mean densify?"),
         (("run", "--set", "3dg.densify=none"), "did you mean 3dgs?"),
         (("run", "--set", "densify"), "FAMILY.SETTING=VALUE"),
+        (("run", "--set", "3dgs.steps=abc"), "is no int"),
+        (("run", "--set", "3dgs.steps=-5"), "at least 1"),
+        (("run", "--set", "3dgs.densify=foo"), "no SplattingConfig.densify foo"),
+        (("run", "--set", "3dgs.max_gaussians=10"), "max_gaussians = 10"),
+        (("run", "--methods", "input", "--set", "3dgs.steps=5"), "none of the chosen methods"),
         (("run", "--nonsense"), "--nonsense"),
         (("nonsense",), "nonsense"),
         (("list", "method"), "did you mean methods?"),
@@ -97,7 +108,15 @@ def test_a_damaged_capture_is_refused_before_anything_runs(bench: Bench, tiny: P
 
 @pytest.mark.parametrize(
     ("source", "says"),
-    [("raise RuntimeError('broken')", "does not import"), ("x = 1", "no ENTRY")],
+    [
+        ("raise RuntimeError('broken')", "does not import"),
+        ("raise SystemExit(3)", "does not import"),
+        ("x = 1", "no ENTRY"),
+        (DECLARED.format(name="../evil", outputs='("deblur",)'), "letters, digits"),
+        (DECLARED.format(name="3dgs", outputs='("deblur",)'), "one of this package's"),
+        (DECLARED.format(name="own", outputs='("deblur")'), "must be a tuple"),
+        (DECLARED.format(name="own", outputs='("deblur",)').replace("()", '("nothing",)'), "no family"),
+    ],
 )
 def test_a_method_file_that_is_none_is_refused(
     bench: Bench, tiny: Path, tmp_path: Path, source: str, says: str
@@ -106,6 +125,14 @@ def test_a_method_file_that_is_none_is_refused(
     done = bench("run", tiny, "--methods", "method.py")
     assert is_one_sentence(done)
     assert says in done.stderr
+
+
+def test_the_speed_of_the_rasterizers_is_a_table_and_json(bench: Bench, tmp_path: Path) -> None:
+    done = bench("perf", "rasterizer", "--repeats", "1", "--out", "perf.json")
+    assert done.returncode == 0, done.stderr
+    assert "cpu ms" in done.stdout
+    rows = json.loads((tmp_path / "perf.json").read_text())["rasterizer"]["rows"]
+    assert all(row["ms"]["cpu"] > 0 for row in rows)
 
 
 def test_doctor_looks_at_everything(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MEAN_COLOR, TROUBLED, Bench, clean_environment, is_one_sentence, records_in
+from commandline import MEAN_COLOR, TROUBLED, Bench, clean_environment, is_one_sentence, records_in
 
 SHARED_LPIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "lpips" / "alexnet_features_f32.npz"
 
@@ -123,6 +123,43 @@ def test_a_contestant_in_trouble_is_a_row_and_the_others_go_on(
     assert reason in (tmp_path / "run/leaderboard.md").read_text().replace("\\", "")
 
 
+def test_a_result_put_aside_comes_back_when_it_is_asked_for_again(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    method = tmp_path / "mean.py"
+    original = Path(MEAN_COLOR).read_text()
+    for source in (original, original.replace("axis=0) / 255", "axis=0) / 510"), original):
+        method.write_text(source)
+        done = bench("run", tiny, "--methods", method, "--out", "run")
+    assert "done before" in done.stderr
+
+
+def test_a_damaged_record_is_no_obstacle(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    bench("run", tiny, "--methods", MEAN_COLOR, "--out", "run")
+    record = tmp_path / "run/jobs/tiny/mean-color/seed0/record.json"
+    record.write_text(record.read_text()[:50])
+    done = bench("run", tiny, "--methods", MEAN_COLOR, "--out", "run")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(record.read_text())["status"] == "ok"
+
+
+def test_a_contestant_that_cannot_run_here_is_a_row_with_the_reason(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    method = tmp_path / "needy.py"
+    source = (
+        Path(MEAN_COLOR).read_text().replace('version="1",', 'version="1",\n    unavailable="bench_method_needy:why",')
+    )
+    method.write_text(source + '\n\ndef why(device):\n    return f"needs weights on {device}"\n')
+    done = bench("run", tiny, "--methods", f"{method},input", "--out", "run", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert records_in(tmp_path / "run")["mean-color"]["error"]["reason"] == "needs weights on cpu"
+
+
+def test_folders_of_our_names_where_the_user_stands_are_not_ours(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    for name in ("datasets", "methods"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not ours')")
+    done = bench("run", tiny, "--methods", MEAN_COLOR, "--out", "run")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_failed_job_is_tried_again(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     bench("run", tiny, "--methods", TROUBLED, "--out", "run", TROUBLE="raises")
     bench("run", tiny, "--methods", TROUBLED, "--out", "run", TROUBLE="memory")
@@ -177,6 +214,8 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_resumes(bench: Bench, tiny: P
     wait_for(lambda: list((tmp_path / "run").rglob(".seed0.partial")))
     first.send_signal(signal.SIGINT)
     assert first.wait(30) == 130
+    assert first.stderr is not None
+    assert "The same command goes on" in first.stderr.read()
     assert not list((tmp_path / "run").rglob("*.partial*"))
     again = bench("run", tiny, "--methods", MEAN_COLOR, "--out", "run")
     assert "done before" in again.stderr
@@ -241,7 +280,7 @@ def start(folder: Path, capture: Path, methods: str, *more: str, **environment: 
         cwd=folder,
         env=clean_environment(folder) | environment,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
 

@@ -19,7 +19,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
 
 
 def setting(*families: str) -> Setting:
-    return Setting(0, "cpu", configuration.resolve(families, "smoke"), lambda done, total, what: None, {})
+    return Setting(0, "cpu", configuration.resolve(families, "smoke"), "smoke", lambda done, total, what: None, {})
 
 
 def test_it_renders_restores_and_saves_what_viewers_read(photographs: Photographs, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def fit(photographs, setting):
         case "memory":
             raise MemoryError
         case "diverges":
-            raise Diverged(17, "the loss")
+            raise Diverged(17, "the loss is not finite")
         case "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         case "exits":

@@ -59,6 +59,19 @@ def test_a_number_that_is_not_finite_is_reported_with_its_step(photographs: Phot
     assert caught.value.step == 7
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"), [({"lr_means": 1e30}, "exploded|not finite"), ({"lr_quats": float("nan")}, "not finite")]
+)
+@pytest.mark.parametrize("densify", ["gradient", "relocate"])
+def test_a_scene_that_explodes_is_reported_early(
+    photographs: Photographs, changes: dict[str, float], says: str, densify: str
+) -> None:
+    config = replace(CONFIG, densify=densify, **changes)  # type: ignore[arg-type]
+    with pytest.raises(Diverged, match=says) as caught:
+        train(photographs, config, seed=0, device="cpu")
+    assert caught.value.step < 60
+
+
 def test_an_image_formation_with_parameters_is_trained_along(photographs: Photographs) -> None:
     """The hook where a model of blur enters; here one gain for all views, which must find the half."""
 
