@@ -20,6 +20,7 @@ SCORES: dict[str, tuple[str, str]] = {
     "deblur_psnr": ("deblur", "psnr"),
     "deblur_ssim": ("deblur", "ssim"),
     "deblur_lpips": ("deblur", "lpips"),
+    "deblur_mask_psnr": ("deblur", "mask_psnr"),
     "reblur_psnr": ("kernel", "reblur_psnr"),
     "identity_psnr": ("kernel", "identity_psnr"),
     "coc_mae_px": ("kernel", "coc_mae_px"),
@@ -33,7 +34,14 @@ COSTS: dict[str, Callable[[Record], float | None]] = {
 }
 """The columns that come from the job as a whole."""
 
-COLUMNS = ("method", "status", "oracle", "captures", "seeds", *SCORES, *COSTS)
+MARKDOWN_ONLY = ("deblur_mask_psnr",)
+"""Scores that people see and the CSV leaves out, so that its columns stay what they are."""
+
+COLUMNS = (
+    *("method", "status", "oracle", "captures", "seeds"),
+    *(column for column in SCORES if column not in MARKDOWN_ONLY),
+    *COSTS,
+)
 
 RESULT_COLUMNS = ("capture", "method", "seed", "track", "view", "metric", "value")
 
@@ -52,6 +60,7 @@ HEADINGS = {
     "deblur_psnr": "PSNR ↑",
     "deblur_ssim": "SSIM ↑",
     "deblur_lpips": "LPIPS ↓",
+    "deblur_mask_psnr": "mask PSNR ↑",
     "reblur_psnr": "re-blur PSNR ↑",
     "identity_psnr": "identity PSNR",
     "coc_mae_px": "CoC error, px ↓",
@@ -83,6 +92,8 @@ class Row:
     """faithful, adapted, ours or control."""
     oracle: bool
     uses_optics: bool
+    changed: str
+    """Of an ablation: the settings that differ from its preset's; else empty."""
     captures: int
     """Captures with a finished job."""
     seeds: int
@@ -115,7 +126,8 @@ class Row:
             "captures": self.captures,
             "seeds": self.seeds,
         }
-        return {**known, **means, **costs}
+        cells = {**known, **means, **costs}
+        return {column: cells[column] for column in COLUMNS}
 
 
 def rows(records: Iterable[Record]) -> list[Row]:
@@ -139,11 +151,14 @@ def rows(records: Iterable[Record]) -> list[Row]:
 def check(records: Sequence[Record]) -> None:
     """Raise RecordError, in one sentence, if the records hold two answers to one question.
 
-    That is: a job twice, two captures of one name, or a metric in two versions.
+    That is: a job twice, two captures of one name, a metric in two versions, or one method made in two ways
+    (as when its code was edited between two seeds): a mean over both would be of neither. Which of the two is
+    meant, records cannot tell. Different methods may be made from different sources; the Markdown says so.
     """
     jobs: dict[tuple[str, str, int], str] = {}
     contents: dict[str, str] = {}
     versions: dict[str, tuple[str, str | None]] = {}
+    makings: dict[tuple[str, str], tuple[str, Record]] = {}
     for record in records:
         capture, method = record.capture, record.method
         job = (capture.name, method.name, record.seed)
@@ -159,6 +174,30 @@ def check(records: Sequence[Record]) -> None:
             version = (metric.version, metric.weights_sha256)
             if versions.setdefault(name, version) != version:
                 raise RecordError(f"'{name}' was computed in two versions or with two networks: score again with one")
+        for fact, made in _making(record).items():
+            other, first = makings.setdefault((method.name, fact), (made, record))
+            if made != other:
+                raise RecordError(
+                    f"the records of '{method.name}' cannot be averaged, as {_job(first)} was made with {other} and "
+                    f"{_job(record)} with {made}: run the first command again, with the settings of the last, "
+                    "for all their captures and seeds, or report them from two folders"
+                )
+
+
+def _making(record: Record) -> dict[str, str]:
+    """How a job was made, in words, by what the jobs of one method must agree in; causes before effects."""
+    parts = record.identity.parts
+    facts = {
+        "preset": record.method.preset,
+        "version": record.method.version,
+        "source hash": str(parts.get("source") or "")[:12],
+        "file hash": str(parts.get("file") or "")[:12],
+        "configuration": record.method.config_hash[:12],
+        "device": record.environment.device,
+    }
+    if record.status == "ok":  # others have rendered nothing
+        facts["rasterizer"] = record.environment.rasterizer or ""
+    return {fact: f"{fact} {value}" if value else f"no {fact}" for fact, value in facts.items()}
 
 
 def write(run_folder: Path, records: Iterable[Record]) -> tuple[Path, ...]:
@@ -219,7 +258,9 @@ def markdown(records: Iterable[Record]) -> str:
         "# Leaderboard",
         _captures(ordered),
         _scores("Novel views", _NOVEL, table, ("psnr", "ssim", "lpips", "mask_psnr"), notes),
-        _scores("Deblurring", _DEBLUR, table, ("deblur_psnr", "deblur_ssim", "deblur_lpips"), notes),
+        _scores(
+            "Deblurring", _DEBLUR, table, ("deblur_psnr", "deblur_ssim", "deblur_lpips", "deblur_mask_psnr"), notes
+        ),
         _scores("Kernel accuracy", _KERNEL, table, ("reblur_psnr", "identity_psnr", "coc_mae_px"), notes),
         _costs(ordered, table, notes),
         _wins(ordered),
@@ -320,6 +361,7 @@ def _row(
         kind=about.status,
         oracle=about.oracle,
         uses_optics=about.uses_optics,
+        changed=about.changed,
         captures=len({record.capture.name for record in finished}),
         seeds=len({record.seed for record in finished}),
         done=len(finished),
@@ -407,13 +449,23 @@ def _footnote(note: str, notes: dict[str, int]) -> str:
     return f" [^{notes.setdefault(note, len(notes) + 1)}]" if note else ""
 
 
+def _label(method: str, changed: str) -> str:
+    """A method's name in a table; that of an ablation says what was changed."""
+    return _escaped(f"{method} ({changed})" if changed else method)
+
+
 def _named(row: Row) -> str:
-    name = _escaped(row.method)
+    name = _label(row.method, row.changed)
     return f"*{name}*" if row.oracle or row.kind == "control" else name
 
 
 def _kind(row: Row) -> str:
-    marks = (row.kind, "oracle" if row.oracle else "", "lens data" if row.uses_optics else "")
+    marks = (
+        row.kind,
+        "ablation" if row.changed else "",
+        "oracle" if row.oracle else "",
+        "lens data" if row.uses_optics else "",
+    )
     return ", ".join(mark for mark in marks if mark)
 
 
@@ -511,6 +563,7 @@ def _wins(records: Sequence[Record]) -> str:
     scores: dict[str, dict[str, float]] = {}
     best: dict[str, tuple[str, ...]] = {}
     competing = {record.method.name for record in records if _competes(record.method)}
+    labels = {record.method.name: _label(record.method.name, record.method.changed) for record in records}
     for capture in captures:
         own: dict[str, list[Record]] = {}
         for record in records:
@@ -532,7 +585,7 @@ def _wins(records: Sequence[Record]) -> str:
         for capture in captures:
             text = formatted("psnr", scores[capture].get(method))
             cells.append(f"**{text}**" if method in best[capture] else text)
-        lines.append([_escaped(method), str(wins[method]) if method in competing else DASH, *cells])
+        lines.append([labels[method], str(wins[method]) if method in competing else DASH, *cells])
     caption = "Novel-view PSNR. Bold: the best, and whatever is tied with it; each counts as a win."
     header = ["method", "wins", *(_escaped(capture) for capture in captures)]
     return f"## By capture\n\n{caption}\n\n{_grid(header, lines, left=1)}"
@@ -551,7 +604,7 @@ def _failures(records: Sequence[Record]) -> str:
 def _contestants(records: Sequence[Record]) -> str:
     about = {
         (
-            _escaped(record.method.name),
+            _label(record.method.name, record.method.changed),
             _escaped(record.method.title),
             _escaped(record.method.version),
             _escaped(record.method.preset),
@@ -611,4 +664,18 @@ def _environments(records: Sequence[Record]) -> str:
     rasterizers = sorted({record.environment.rasterizer for record in records if record.environment.rasterizer})
     if rasterizers:
         lines.add(f"- rasterizer: {_escaped(', '.join(rasterizers))}")
-    return "## Environment\n\n" + "\n".join(sorted(lines)) if lines else ""
+    if not lines:
+        return ""
+    return "\n\n".join(part for part in ("## Environment", "\n".join(sorted(lines)), _sources(records)) if part)
+
+
+def _sources(records: Sequence[Record]) -> str:
+    """A sentence where methods were made from different sources: part of their difference may come of that."""
+    methods: dict[str, set[str]] = {}
+    for record in records:
+        source = str(record.identity.parts.get("source") or "")[:12]
+        methods.setdefault(f"`{source}`" if source else "unknown", set()).add(_escaped(record.method.name))
+    if len(methods) < 2:
+        return ""
+    made = "; ".join(f"{source}: {', '.join(sorted(names))}" for source, names in sorted(methods.items()))
+    return f"The methods were made with {len(methods)} versions of the source ({made})."

@@ -115,12 +115,18 @@ class Method(Part):
     """Every setting, resolved."""
     config_hash: Hex
     preset: str
+    """Of an ablation: "PRESET with FAMILY.SETTING=VALUE, ..."."""
     weights: dict[str, Sha256] = {}
     """SHA-256 of each pretrained file by name."""
     uses_optics: bool
     """Reads the capture's known lens data (focal length, f-number, focus distance)."""
     published: JsonObject | None = None
     """The paper's own numbers, on the paper's own data."""
+
+    @property
+    def changed(self) -> str:
+        """Settings that differ from the preset's, as "FAMILY.SETTING=VALUE, ..."; empty but for ablations."""
+        return self.preset.partition(" with ")[2]
 
 
 class Environment(Part):

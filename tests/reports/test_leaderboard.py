@@ -319,6 +319,124 @@ def test_records_that_cannot_stand_in_one_table_are_refused(other, reason):
         leaderboard.rows([first, second])
 
 
+def made(method="a", seed=0, source="a" * 64, file=None, environment=None, **changes):
+    """The record of a job, with what it was made from and on."""
+    record = job(method, seed=seed, **({"novel": {"psnr": [30, 31]}} | changes))
+    parts = {"source": source} | ({"file": file} if file else {})
+    return record.model_copy(
+        update={
+            "identity": records.Identity(id=HASH[:16], parts=parts),
+            "environment": record.environment.model_copy(update=environment or {}),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "first", "second"),
+    [
+        ({"about": {"version": "2"}}, "version 1", "version 2"),
+        ({"about": {"preset": "paper", "config_hash": "f" * 64}}, "preset quick", "preset paper"),
+        ({"about": {"config_hash": "f" * 64}}, "configuration 0123456789ab", "configuration ffffffffffff"),
+        ({"source": "b" * 64}, "source hash aaaaaaaaaaaa", "source hash bbbbbbbbbbbb"),
+        ({"file": "b" * 64}, "no file hash", "file hash bbbbbbbbbbbb"),
+        ({"environment": {"device": "cuda"}}, "device cpu", "device cuda"),
+        ({"environment": {"rasterizer": "gsplat"}}, "no rasterizer", "rasterizer gsplat"),
+    ],
+)
+def test_one_method_made_in_two_ways_is_not_averaged_and_the_sentence_tells_what_to_do(other, first, second):
+    with pytest.raises(records.RecordError) as caught:
+        leaderboard.rows([made(seed=1, **other), made(seed=0)])
+    assert str(caught.value) == (
+        f"the records of 'a' cannot be averaged, as demo / a / seed 0 was made with {first} and demo / a / seed 1 "
+        f"with {second}: run the first command again, with the settings of the last, for all their captures and "
+        "seeds, or report them from two folders"
+    )
+
+
+def test_captures_of_a_method_made_in_two_ways_are_not_averaged_either():
+    with pytest.raises(records.RecordError, match="hard / a / seed 0 with source hash bbbbbbbbbbbb"):
+        leaderboard.rows([made(capture="easy"), made(capture="hard", source="b" * 64)])
+
+
+def test_a_refused_table_leaves_the_old_files_as_they_are(tmp_path):
+    before = [path.read_bytes() for path in leaderboard.write(tmp_path, [made()])]
+    with pytest.raises(records.RecordError):
+        leaderboard.write(tmp_path, [made(), made(seed=1, source="b" * 64)])
+    assert [(tmp_path / name).read_bytes() for name in leaderboard.FILES] == before
+
+
+def test_a_job_that_failed_before_it_could_render_stands_beside_one_that_did():
+    found = [made(environment={"rasterizer": "gsplat"}), made(seed=1, novel=None, failure=FAILURE)]
+    assert by_method(found)["a"].done == 1
+
+
+def test_methods_made_from_different_sources_share_a_table_that_says_so():
+    one = [made("a"), made("a", seed=1), made("c")]
+    assert "versions of the source" not in leaderboard.markdown(one)
+    text = section(leaderboard.markdown([*one, made("b", source="b" * 64)]), "Environment")
+    assert (
+        "The methods were made with 2 versions of the source (`aaaaaaaaaaaa`: a, c; `bbbbbbbbbbbb`: b)."
+    ) in text.splitlines()
+
+
+def test_an_ablation_is_marked_in_every_table_but_not_in_the_csv():
+    ablation = {"preset": "quick with 3dgs.densify=relocate, 3dgs.steps=3"}
+    found = [
+        job(method, capture, novel={"psnr": [30, 31]}, deblur={"psnr": [20, 21]}, about=about)
+        for capture in ("easy", "hard")
+        for method, about in (("3dgs", ablation), ("joint", {}))
+    ]
+    named = "3dgs (3dgs.densify=relocate, 3dgs.steps=3)"
+    text = leaderboard.markdown(found)
+    for title in ("Novel views", "Deblurring", "Cost", "By capture", "Contestants"):
+        assert f"| {named} |" in line_of(section(text, title), "3dgs")
+        assert "| joint |" in line_of(section(text, title), "joint")
+    assert f"| {named} | faithful, ablation |" in section(text, "Novel views")
+    assert f"| {named} |" in leaderboard.brief(found)
+    assert leaderboard.leaderboard_csv(found).splitlines()[1].startswith("3dgs,ok,")
+
+
+def test_the_deblurring_table_shows_the_psnr_on_the_object_and_the_csv_keeps_its_columns():
+    found = [job("a", deblur={"psnr": [26, 27], "mask_psnr": [18, 20]}), job("b", deblur={"psnr": [20, 21]})]
+    table = section(leaderboard.markdown(found), "Deblurring")
+    assert table.count("| PSNR ↑ | SSIM ↑ | LPIPS ↓ | mask PSNR ↑ |") == 1
+    assert re.search(r"\| 19\.00 ± \d\.\d\d \|$", line_of(table, "| a |"))
+    assert re.search(r"\| – \[\^\d+\] \|$", line_of(table, "| b |"))
+    assert leaderboard.leaderboard_csv(found).splitlines()[0] == COLUMNS
+    assert ",".join(by_method(found)["a"].cells()) == COLUMNS
+
+
+def test_published_numbers_stand_beside_the_method_and_name_their_data():
+    about = {"published": {"data": "the paper's scenes", "psnr": 31.11, "lpips": 0.113}}
+    found = [job("a", novel={"psnr": [30, 31]}, about=about), job("b", novel={"psnr": [20, 21]})]
+    table = section(leaderboard.markdown(found), "Contestants")
+    assert "| published, on other data |" in table
+    assert line_of(table, "| a |").endswith("| lpips 0.113, psnr 31.11 (the paper's scenes) |")
+    assert line_of(table, "| b |").endswith("| – |")
+    unnamed = leaderboard.markdown([job("a", about={"published": {"psnr": 31.11}})])
+    assert "psnr 31.11 (data not named)" in section(unnamed, "Contestants")
+
+
+def test_the_brief_table_has_both_tracks_side_by_side_and_no_footnotes():
+    found = [
+        job(
+            "a",
+            novel={"psnr": [30, 31], "ssim": [0.9, 0.8], "lpips": [0.1, 0.2]},
+            deblur={"psnr": [26, 27]},
+            times={"train_s": 61.26},
+        ),
+        job("sharp", novel={"psnr": [40, 41]}, about=ORACLE),
+        job("rl", deblur={"psnr": [25, 26]}),
+    ]
+    assert leaderboard.brief(found).splitlines() == [
+        "| rank | method | PSNR ↑ | SSIM ↑ | LPIPS ↓ | deblurred PSNR ↑ | training, s |",
+        "| :-- | :-- | --: | --: | --: | --: | --: |",
+        "| – | *sharp* | 40.50 | – | – | – | – |",
+        "| 1 | a | 30.50 | 0.850 | 0.150 | 26.50 | 61.3 |",
+        "| – | rl | – | – | – | 25.50 | – |",
+    ]
+
+
 def test_names_cannot_break_a_table():
     text = leaderboard.markdown([job("a|b<i>", novel={"psnr": [30, 31]})])
     assert r"| a\|b&lt;i> |" in text

@@ -248,6 +248,12 @@ def test_the_schema_describes_its_fields_and_takes_a_record():
     assert set(schema["required"]) <= set(plain())
 
 
+def test_an_ablation_names_the_settings_it_changed():
+    method = plain()["method"] | {"preset": "quick with 3dgs.densify=relocate, 3dgs.steps=3"}
+    assert records.Method.model_validate(method).changed == "3dgs.densify=relocate, 3dgs.steps=3"
+    assert records.Method.model_validate(plain()["method"]).changed == ""
+
+
 def test_a_record_cannot_be_changed():
     record = records.Record.model_validate(plain())
     with pytest.raises(ValueError, match="frozen"):
