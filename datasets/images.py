@@ -16,7 +16,7 @@ def read_png(path: Path) -> np.ndarray:
         raise InputError(f"The image {path} is missing.")
     try:
         image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # an empty file, or a header that claims more pixels than OpenCV takes
+    except (cv2.error, OSError):  # an empty file, a header that claims more pixels than OpenCV takes, no permission
         image = None
     if image is None:
         raise InputError(f"The image {path} cannot be read as a PNG; it may be truncated or damaged.")

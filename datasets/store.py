@@ -11,7 +11,8 @@ manifest.json     recipe, difficulty, and the SHA-256 of every other file
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,23 @@ from typing import Any
 import numpy as np
 
 from datasets.cameras import OPENGL_FROM_OPENCV, Camera
-from datasets.capture import Background, Capture, Optics, Points, Truth, View
+from datasets.capture import Background, Capture, Optics, Points, Truth, View, split
 from datasets.errors import InputError
 from datasets.images import check_size, read_exr, read_png, read_rgb
 
 TRANSFORMS = "transforms.json"
 MANIFEST = "manifest.json"
 POINTS = "points.ply"
+
+# What may stand beside images/NAME.png: the folder of each twin, and its suffix.
+TWINS = {"sharp": ".png", "mask": ".png", "depth": ".exr", "coc": ".exr", "linear": ".exr"}
+
+# Of captures made elsewhere: what nerfstudio calls a lens without distortion, and its coefficients of distortion.
+PINHOLES = ("PINHOLE", "SIMPLE_PINHOLE", "OPENCV")
+DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
+
+# Where transforms.json says nothing of a split, every so many photographs one is held out.
+TEST_EVERY = 8
 
 
 # ---------------------------------------------------------------- files, hashes
@@ -37,7 +48,7 @@ def read_json(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}); it may be truncated.") from None
     if not isinstance(document, dict):
         raise InputError(f"{path} holds no JSON object.")
@@ -84,7 +95,7 @@ def verify(root: Path) -> list[str]:
     expected = manifest.get("files")
     if not isinstance(expected, dict) or content_hash(expected) != manifest.get("content_hash"):
         return [f"{MANIFEST} does not agree with itself"]
-    found = file_hashes(root)
+    found = {name: sha256(root / name) for name in expected if (root / name).is_file()}
     missing = [f"{name} is missing" for name in expected if name not in found]
     changed = [f"{name} has changed" for name in expected if name in found and found[name] != expected[name]]
     return missing + changed
@@ -176,8 +187,8 @@ def read(root: Path) -> Capture:
     """Read the capture in folder `root`, checking every file against its manifest where it has one.
 
     Raises InputError in one sentence that names the file and frame: JSON missing or truncated, an image
-    missing, unreadable or of another size, a pose that is not rigid, no views, no test views, files that
-    do not match the manifest.
+    missing, unreadable or of another size, a pose that is not rigid, a lens with distortion, no views, no
+    test views, files that do not match the manifest.
     """
     document = read_json(root / TRANSFORMS)
     has_manifest = (root / MANIFEST).exists()
@@ -198,7 +209,7 @@ def read(root: Path) -> Capture:
         if view.name in views:
             raise InputError(f"{root / TRANSFORMS} names the photograph {view.name} twice.")
         views[view.name] = view
-    test_names = [_name(path) for path in document.get("test_filenames") or []]
+    test_names = _test_names(root, document, list(views))
     if unknown := [name for name in test_names if name not in views]:
         raise InputError(f"{root / TRANSFORMS} holds out {unknown[0]}, which is not among its frames.")
     held_out = set(test_names)
@@ -208,10 +219,13 @@ def read(root: Path) -> Capture:
     if not train:
         raise InputError(f"{root / TRANSFORMS} has no training views: every frame is held out.")
     points = document.get("ply_file_path")
+    if points is not None and not isinstance(points, str):
+        raise InputError(f"{root / TRANSFORMS}: ply_file_path is {points!r}, not the path of a point cloud.")
+    images = [entry["file_path"] for entry in frames]
     return Capture(
         name=root.resolve().name,
         root=root,
-        content_hash=manifest.get("content_hash") or content_hash(file_hashes(root)),
+        content_hash=manifest.get("content_hash") or content_hash(_own_hashes(root, images, points)),
         train=train,
         test=tuple(views[name] for name in test_names),
         background=_background(root, document.get("background")),
@@ -225,9 +239,30 @@ def _name(file_path: object) -> str:
     return Path(str(file_path)).stem
 
 
+def _test_names(root: Path, document: Mapping[str, Any], names: list[str]) -> list[str]:
+    """The views that `document` holds out; where it has no key of a split, every TEST_EVERY-th by name."""
+    if not any(f"{part}_filenames" in document for part in ("train", "val", "test")):
+        return split(sorted(names), TEST_EVERY)[1]
+    paths = document.get("test_filenames") or []
+    if not isinstance(paths, list):
+        raise InputError(f"{root / TRANSFORMS}: test_filenames is {paths!r}, not a list of file paths.")
+    return list(dict.fromkeys(_name(path) for path in paths))
+
+
+def _own_hashes(root: Path, images: Iterable[str], points: str | None) -> dict[str, str]:
+    """SHA-256 of what belongs to a capture without manifest: TRANSFORMS, `images`, their twins, and `points`.
+
+    Whatever else its folder holds (runs, notes, the camera's raw files) is not the capture.
+    """
+    names = {TRANSFORMS, points or TRANSFORMS}
+    for image in images:
+        names |= {image, *(f"{kind}/{_name(image)}{suffix}" for kind, suffix in TWINS.items())}
+    return {Path(name).as_posix(): sha256(root / name) for name in names if (root / name).is_file()}
+
+
 def _number(entry: Mapping[str, Any], shared: Mapping[str, Any], key: str) -> float:
     value = entry.get(key, shared.get(key))
-    if not isinstance(value, int | float) or not np.isfinite(value):
+    if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise InputError(f"{key} is {value!r}, not a number.")
     return float(value)
 
@@ -235,18 +270,13 @@ def _number(entry: Mapping[str, Any], shared: Mapping[str, Any], key: str) -> fl
 def _view(root: Path, shared: Mapping[str, Any], entry: Any, optics: Optics | None) -> View:
     if not isinstance(entry, dict) or not isinstance(entry.get("file_path"), str):
         raise InputError("it names no file_path.")
-    try:
-        opengl_c2w = np.array(entry.get("transform_matrix"), dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError("its transform_matrix is not a 4 x 4 matrix of numbers.") from None
-    if opengl_c2w.shape != (4, 4):
-        raise InputError("its transform_matrix is not 4 x 4.")
+    _check_undistorted(entry, shared)
     width, height = (int(_number(entry, shared, key)) for key in ("w", "h"))
     fx, fy, cx, cy = (_number(entry, shared, key) for key in ("fl_x", "fl_y", "cx", "cy"))
-    camera = Camera(width, height, fx, fy, cx, cy, opengl_c2w @ OPENGL_FROM_OPENCV)
+    camera = Camera(width, height, fx, fy, cx, cy, opencv_c2w(entry))
     name, size = _name(entry["file_path"]), (width, height)
     path = root / entry["file_path"]
-    check_size(read_png(path), path, size)
+    read_rgb(path, size)  # now, so that a bad photograph is named here and not in the middle of a run
     focus = _focus_distance(entry, optics)
 
     def truth() -> Truth:
@@ -261,6 +291,28 @@ def _view(root: Path, shared: Mapping[str, Any], entry: Any, optics: Optics | No
 
     has_truth = (root / "sharp" / f"{name}.png").exists()
     return View(name, camera, lambda: read_rgb(path, size), truth if has_truth else None, focus)
+
+
+def opencv_c2w(entry: Mapping[str, Any]) -> np.ndarray:
+    """[4, 4] camera-to-world of a frame, whose "transform_matrix" is OpenGL's. Raises InputError if it is none."""
+    try:
+        opengl_c2w = np.array(entry.get("transform_matrix"), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError("its transform_matrix is not a 4 x 4 matrix of numbers.") from None
+    if opengl_c2w.shape != (4, 4):
+        raise InputError("its transform_matrix is not 4 x 4.")
+    return opengl_c2w @ OPENGL_FROM_OPENCV
+
+
+def _check_undistorted(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
+    model = entry.get("camera_model", shared.get("camera_model"))
+    if model is not None and model not in PINHOLES:
+        raise InputError(
+            f"its camera_model is {model!r}, not one of {', '.join(PINHOLES)}: undistort the photographs first."
+        )
+    for key in DISTORTION:
+        if (key in entry or key in shared) and (value := _number(entry, shared, key)):
+            raise InputError(f"{key} is {value:g}, but lenses with distortion are not known here: undistort first.")
 
 
 def _focus_distance(entry: Mapping[str, Any], optics: Optics | None) -> float | None:
@@ -287,7 +339,7 @@ def _background(root: Path, value: Any) -> Background:
         return Background()
     try:
         colors = {key: tuple(float(c) for c in value[key]) for key in ("top", "bottom")}
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         raise InputError(f'{root / TRANSFORMS}: "background" needs "top" and "bottom", RGB each.') from None
     if any(len(c) != 3 or not all(0 <= x <= 1 for x in c) for c in colors.values()):
         raise InputError(f'{root / TRANSFORMS}: "background" must be linear-light RGB in 0..1.')
@@ -299,7 +351,7 @@ def _optics(root: Path, value: Any) -> Optics | None:
         return None
     try:
         optics = Optics(*(float(value[key]) for key in ("focal_length", "f_number", "pixel_pitch")))
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         raise InputError(f'{root / TRANSFORMS}: "optics" needs focal_length, f_number and pixel_pitch in mm.') from None
     try:
         optics.lens(2 * optics.focal_length)

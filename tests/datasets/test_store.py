@@ -153,6 +153,53 @@ def test_a_capture_without_manifest_truth_or_points_is_read(tmp_path):
     assert len(capture.photographs().views) == 2
 
 
+def unsplit(document):
+    for part in ("train", "val", "test"):
+        document.pop(f"{part}_filenames", None)
+
+
+def test_where_no_split_is_given_every_eighth_photograph_by_name_is_held_out(capture_folder):
+    rewrite(capture_folder, lambda d: (unsplit(d), d["frames"].reverse()))
+    assert [view.name for view in store.read(capture_folder).test] == ["000", "008"]
+
+
+def test_a_single_photograph_without_a_split_leaves_nothing_to_train_on(capture_folder, refused):
+    rewrite(capture_folder, lambda d: (unsplit(d), d.update(frames=d["frames"][:1])))
+    with refused(capture_folder / store.TRANSFORMS, "no training views"):
+        store.read(capture_folder)
+
+
+def test_a_view_that_is_held_out_twice_is_scored_once(capture_folder):
+    rewrite(capture_folder, lambda d: d.update(test_filenames=["images/003.png", "images/003.png"]))
+    assert [view.name for view in store.read(capture_folder).test] == ["003"]
+
+
+@pytest.mark.parametrize("model", ["PINHOLE", "SIMPLE_PINHOLE", "OPENCV", None])
+def test_a_lens_with_coefficients_of_zero_has_no_distortion(capture_folder, model):
+    rewrite(capture_folder, lambda d: d.update(camera_model=model, **dict.fromkeys(store.DISTORTION, 0.0)))
+    assert len(store.read(capture_folder).train) == 7
+
+
+@pytest.mark.parametrize("key", store.DISTORTION)
+def test_distortion_is_refused_by_frame_and_coefficient(capture_folder, refused, key):
+    rewrite(capture_folder, lambda d: d["frames"][3].update({key: -0.02}))
+    with refused(capture_folder / store.TRANSFORMS, "frame 3", f"{key} is -0.02", "undistort"):
+        store.read(capture_folder)
+
+
+def test_distortion_that_all_frames_share_is_refused(capture_folder, refused):
+    rewrite(capture_folder, lambda d: d.update(k1=0.1))
+    with refused(capture_folder / store.TRANSFORMS, "frame 0", "k1 is 0.1", "undistort"):
+        store.read(capture_folder)
+
+
+@pytest.mark.parametrize("model", ["OPENCV_FISHEYE", "EQUIRECTANGULAR", 5])
+def test_a_camera_that_is_no_pinhole_is_refused(capture_folder, refused, model):
+    rewrite(capture_folder, lambda d: d.update(camera_model=model))
+    with refused(capture_folder / store.TRANSFORMS, "frame 0", "camera_model", repr(model)):
+        store.read(capture_folder)
+
+
 def test_intrinsics_may_be_shared_by_all_frames_and_the_focus_unknown(capture_folder):
     def share(d):
         for frame in d["frames"]:
@@ -193,6 +240,31 @@ def test_any_changed_byte_changes_the_content_hash_and_is_found_in_its_file(capt
         data[middle] ^= 1
         path.write_bytes(data)
     assert store.content_hash(store.file_hashes(capture_folder)) == whole
+
+
+def test_without_manifest_the_hash_covers_what_belongs_to_the_capture_and_nothing_else(capture_folder):
+    (capture_folder / store.MANIFEST).unlink()
+    whole = store.content_hash(store.file_hashes(capture_folder))
+    for stray in ("runs/000/record.json", "images/raw.png", "notes.txt"):
+        (capture_folder / stray).parent.mkdir(parents=True, exist_ok=True)
+        (capture_folder / stray).write_text("of no photograph")
+    assert store.read(capture_folder).content_hash == whole
+    hashes = {whole}
+    for name in ("images/003.png", "sharp/003.png", "mask/003.png", "depth/003.exr", "coc/003.exr", "points.ply"):
+        (capture_folder / name).write_bytes((capture_folder / name.replace("3", "4")).read_bytes() + b"\0")
+        hashes.add(store.read(capture_folder).content_hash)
+    (capture_folder / "linear").mkdir()
+    (capture_folder / "linear" / "003.exr").write_bytes(b"light")
+    hashes.add(store.read(capture_folder).content_hash)
+    rewrite(capture_folder, lambda d: d.update(note="changed"))
+    hashes.add(store.read(capture_folder).content_hash)
+    assert len(hashes) == 9
+
+
+def test_files_beside_a_capture_with_manifest_are_no_damage(capture_folder):
+    (capture_folder / "runs").mkdir()
+    (capture_folder / "runs" / "record.json").write_text("{}")
+    assert store.verify(capture_folder) == []
 
 
 def test_the_content_hash_covers_names_but_not_their_order():
@@ -254,6 +326,15 @@ def test_truncated_json_is_refused(capture_folder, refused, name, kept):
         store.read(capture_folder)
 
 
+@pytest.mark.parametrize(
+    "text", ['{"w": ' + "1" * 5000 + "}", "[" * 100_000], ids=["endless number", "endless nesting"]
+)
+def test_json_beyond_what_can_be_parsed_is_refused(tmp_path, refused, text):
+    (tmp_path / store.TRANSFORMS).write_text(text)
+    with refused(tmp_path / store.TRANSFORMS, "cannot be read"):
+        store.read(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["[]", "7", "null", '"frames"'])
 def test_json_that_is_no_object_is_refused(tmp_path, refused, text):
     (tmp_path / store.TRANSFORMS).write_text(text)
@@ -283,6 +364,11 @@ class TestPhotographs:
     def test_an_unreadable_one_is_refused(self, capture_folder, refused, photograph):
         photograph.write_bytes(photograph.read_bytes()[:-20])
         with refused(store.TRANSFORMS, "frame 3", photograph, "cannot be read"):
+            store.read(capture_folder)
+
+    def test_one_with_alpha_is_refused(self, capture_folder, refused, photograph):
+        write_png(photograph, np.zeros((12, 16, 4), np.uint8))
+        with refused(store.TRANSFORMS, "frame 3", photograph, "alpha"):
             store.read(capture_folder)
 
     def test_one_of_another_size_is_refused(self, capture_folder, refused, photograph):
@@ -320,6 +406,9 @@ def in_the_frame(**values):
         pytest.param(in_the_frame(fl_y=-5.0), "intrinsics", id="negative focal length"),
         pytest.param(in_the_frame(cx="middle"), "cx", id="principal point of text"),
         pytest.param(in_the_frame(cy=nan), "cy", id="principal point NaN"),
+        pytest.param(in_the_frame(cy=10**400), "cy", id="principal point beyond a float"),
+        pytest.param(in_the_pose(0, 3, 10**400), "4 x 4 matrix of numbers", id="pose beyond a float"),
+        pytest.param(in_the_frame(k1="some"), "k1", id="distortion of text"),
         pytest.param(in_the_frame(w=0), "no pixels", id="no pixels"),
         pytest.param(in_the_frame(w=17), "17 x 12", id="another size than the image"),
         pytest.param(in_the_frame(focus_distance="near"), "focus_distance", id="focus distance of text"),
@@ -355,6 +444,20 @@ def test_a_frame_that_is_no_object_is_refused(capture_folder, refused):
             id="all views held out",
         ),
         pytest.param(lambda d: d.update(test_filenames=["images/099.png"]), "099", id="unknown test view"),
+        pytest.param(lambda d: d.update(test_filenames=5), "test_filenames is 5", id="test views a number"),
+        pytest.param(lambda d: d.update(test_filenames="003"), "test_filenames is '003'", id="test views a text"),
+        pytest.param(lambda d: d.update(test_filenames=[5]), "holds out 5", id="a test view of a number"),
+        pytest.param(
+            lambda d: [d.pop(key) for key in ("test_filenames", "train_filenames")],
+            "no test views",
+            id="val views only",
+        ),
+        pytest.param(lambda d: d.update(ply_file_path=5), "ply_file_path is 5", id="points a number"),
+        pytest.param(lambda d: d.update(ply_file_path=["points.ply"]), "ply_file_path", id="points a list"),
+        pytest.param(
+            lambda d: d["background"].update(top=[0, 0, 10**400]), "background", id="background beyond a float"
+        ),
+        pytest.param(lambda d: d["optics"].update(f_number=10**400), "optics", id="f-number beyond a float"),
         pytest.param(lambda d: d["frames"].append(d["frames"][3]), "003 twice", id="a photograph named twice"),
         pytest.param(lambda d: d.update(background="black"), "background", id="background of text"),
         pytest.param(lambda d: d["background"].pop("top"), "background", id="background without a top"),
