@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from datasets.cameras import OPENGL_FROM_OPENCV, Camera
+from datasets.cameras import Camera
 from datasets.capture import BACKDROPS, Background, Capture, Truth, View
+from datasets.color import linear_to_srgb, to_uint8
 from datasets.errors import InputError
 from datasets.images import check_size, read_png
-from datasets.store import content_hash, read_json, sha256
+from datasets.store import content_hash, opencv_c2w, read_json, sha256
 
 
 def read(root: Path, background: Background = BACKDROPS["white"]) -> Capture:
     """Read a NeRF-synthetic folder, its RGBA images composited over `background` as the field does: in sRGB.
 
-    Raises InputError in one sentence naming file and frame, as `datasets.store.read` does.
+    Raises InputError in one sentence naming file and frame, as `datasets.store.read` does, also for an image
+    without alpha.
     """
     train, test = (_views(root, part, background) for part in ("train", "test"))
     files = {path.relative_to(root).as_posix(): path for path in _files(root)}
@@ -69,25 +71,23 @@ def _views(root: Path, part: str, background: Background) -> tuple[View, ...]:
 
 def _view(root: Path, part: str, frame: dict[str, Any], angle: float, background: Background) -> View:
     path = root / _image(frame)
-    height, width = read_png(path).shape[:2]
+    height, width = _read_rgba(path).shape[:2]
     focal = 0.5 * width / np.tan(0.5 * angle)
-    try:
-        opengl_c2w = np.array(frame.get("transform_matrix"), dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError("its transform_matrix is not a 4 x 4 matrix of numbers.") from None
-    if opengl_c2w.shape != (4, 4):
-        raise InputError("its transform_matrix is not 4 x 4.")
-    camera = Camera(width, height, focal, focal, width / 2, height / 2, opengl_c2w @ OPENGL_FROM_OPENCV)
+    camera = Camera(width, height, focal, focal, width / 2, height / 2, opencv_c2w(frame))
 
     def truth() -> Truth:
-        image = read_png(path)
+        image = _read_rgba(path)
         check_size(image, path, (width, height))
-        if image.ndim != 3 or image.shape[2] != 4:
-            raise InputError(f"The image {path} has no alpha channel, as NeRF-synthetic images have.")
         alpha = image[:, :, 3].astype(np.float32) / 255
-        # The field composites encoded values; a colour constant over the image encodes to itself at 0 and 1.
-        behind = background.image(height, width) * 255
+        behind = to_uint8(linear_to_srgb(background.image(height, width)))  # the field composites encoded values
         sharp = image[:, :, :3] * alpha[..., None] + behind * (1 - alpha[..., None])
         return Truth(np.round(sharp).astype(np.uint8), alpha)
 
     return View(f"{part}_{path.stem}", camera, lambda: truth().sharp, truth)
+
+
+def _read_rgba(path: Path) -> np.ndarray:
+    image = read_png(path)
+    if image.ndim != 3 or image.shape[2] != 4:
+        raise InputError(f"The image {path} has no alpha channel, as NeRF-synthetic images have.")
+    return image

@@ -8,7 +8,7 @@ import pytest
 
 from datasets import nerf_synthetic
 from datasets.cameras import OPENGL_FROM_OPENCV, look_at
-from datasets.capture import BACKDROPS
+from datasets.capture import BACKDROPS, Background
 from datasets.images import write_png
 
 CHAIR = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "nerf_chair"
@@ -80,6 +80,12 @@ def test_images_are_composited_over_black_where_asked(folder):
     assert (capture.train[3].photograph().image[:, 4:] == [[[41, 21, 6]] * 2 + [[0, 0, 0]] * 2]).all()
 
 
+def test_a_background_of_linear_light_is_encoded_before_it_is_composited(folder):
+    image = nerf_synthetic.read(folder, Background((0.5,) * 3, (0.5,) * 3)).train[3].photograph().image
+    assert (image[:, 6:] == 188).all()  # the code of half of the light
+    assert (image[:, 4:6] == [191, 171, 156]).all()
+
+
 def test_the_photograph_is_its_own_sharp_twin_and_alpha_is_the_mask(folder):
     view = nerf_synthetic.read(folder).test[1]
     truth = view.truth()
@@ -145,9 +151,8 @@ def test_an_unreadable_image_is_refused(folder, refused):
 
 def test_an_image_without_alpha_is_refused(folder, refused):
     write_png(folder / "train" / "r_2.png", rgba(0)[:, :, :3])
-    view = nerf_synthetic.read(folder).train[2]
-    with refused(folder / "train" / "r_2.png", "alpha"):
-        view.photograph()
+    with refused("transforms_train.json", "frame 2", folder / "train" / "r_2.png", "alpha"):
+        nerf_synthetic.read(folder)
 
 
 @pytest.fixture(scope="module")
