@@ -3,12 +3,14 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from datasets import store
 from datasets.capture import Capture, Optics, View
 from datasets.color import linear_to_srgb, srgb_to_linear, to_uint8
+from datasets.difficulty import difficulty
 from datasets.errors import InputError
 from datasets.images import write_exr, write_png
 
@@ -17,9 +19,11 @@ def write(capture: Capture, out: Path, downscale: int = 1) -> dict[str, object]:
     """Write `capture` into the new folder `out`, every `downscale` x `downscale` pixels becoming one; its manifest.
 
     Light is averaged in linear light, as a larger photosite does; depth and circle of confusion over the pixels
-    that have a surface, the latter in the new, larger pixels.
+    that have a surface, the latter in the new, larger pixels. The manifest's difficulty is carried along where
+    no pixel changes, and else computed anew, but for the noise floor, which takes photographs made twice.
 
-    Raises InputError if `out` exists, if downscale < 1, or if it does not divide the size of every view.
+    Raises InputError if `out` exists or cannot be written, if downscale < 1, or if it does not divide the size
+    of every view.
     """
     if downscale < 1:
         raise InputError(f"--downscale {downscale} is not a whole number from 1 on.")
@@ -32,8 +36,8 @@ def write(capture: Capture, out: Path, downscale: int = 1) -> dict[str, object]:
             raise InputError(f"View {view.name} is {size[0]} x {size[1]} px, which {downscale} does not divide.")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         frames = [_write_view(partial, view, downscale) for view in views]
         if capture.points is not None:
             store.write_points(partial / store.POINTS, capture.points)
@@ -43,11 +47,23 @@ def write(capture: Capture, out: Path, downscale: int = 1) -> dict[str, object]:
         test = [view.name for view in capture.test]
         store.write_transforms(partial, frames, test, capture.background, optics, capture.points is not None)
         provenance = {"made_by": "bench convert", "of": capture.content_hash, "downscale": downscale}
-        manifest = store.write_manifest(partial, provenance)
+        manifest = store.write_manifest(partial, provenance | _difficulty(capture, partial, downscale))
         os.rename(partial, out)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}): choose another --out.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return manifest
+
+
+def _difficulty(capture: Capture, written: Path, downscale: int) -> dict[str, Any]:
+    """The manifest's entry "difficulty" for what stands in the folder `written`; none where there is no truth."""
+    if downscale == 1 and "difficulty" in capture.manifest:
+        return {"difficulty": capture.manifest["difficulty"]}
+    if not capture.has_truth:
+        return {}
+    smaller = store.read(written)
+    return {"difficulty": difficulty((v.photograph().image, v.truth()) for v in (*smaller.train, *smaller.test))}
 
 
 def _write_view(root: Path, view: View, n: int) -> dict[str, object]:

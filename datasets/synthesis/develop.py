@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from datasets.capture import Background, Points
+from datasets.capture import Background, Points, Truth
 from datasets.color import linear_to_srgb, to_uint8
+from datasets.difficulty import difficulty as how_hard
+from datasets.difficulty import psnr
 from datasets.images import read_exr, read_png, read_rgb, write_exr, write_png
 from datasets.optics import ThinLens
 from datasets.synthesis.rig import Shot
@@ -108,44 +110,22 @@ def initial_points(root: Path, train: Sequence[Shot], radius: float, rng: np.ran
 
 
 def difficulty(root: Path, shots: Sequence[Shot], repeats: dict[str, Path]) -> dict[str, Any]:
-    """How hard the capture in `root` is, for its manifest; PSNRs in dB of 8-bit sRGB, radii in px.
+    """`datasets.difficulty.difficulty` of the capture in `root`, for its manifest, with the noise floor.
 
     `repeats`: names of views to second photographs of other render noise; the noise floor is the PSNR
     between the two plus 3.01 dB, since each holds half of the difference, on the object.
     """
-    whole, on_object, radii, floors = [], [], [], []
-    for shot in shots:
-        photograph, sharp = (read_rgb(root / kind / f"{shot.name}.png") for kind in ("images", "sharp"))
-        mask = read_png(root / "mask" / f"{shot.name}.png").astype(np.float32) / 255
-        depth, coc = (read_exr(root / kind / f"{shot.name}.exr") for kind in ("depth", "coc"))
-        whole.append(psnr(photograph, sharp))
-        on_object.append(psnr(photograph, sharp, mask))
-        radii.append(np.abs(coc[depth > 0]))
-        if shot.name in repeats:
-            floors.append(psnr(photograph, read_rgb(repeats[shot.name]), mask) + 10 * math.log10(2))
-    all_radii = np.concatenate(radii)
-    median, ninety, largest = np.quantile(all_radii, [0.5, 0.9, 1.0]) if len(all_radii) else (0.0, 0.0, 0.0)
-    return {
-        "psnr_photograph_sharp": _mean(whole),
-        "psnr_photograph_sharp_on_object": _mean(on_object),
-        "coc_radius_px": {"median": _round(median), "q90": _round(ninety), "max": _round(largest)},
-        "noise_floor_on_object": _mean(floors),
-        "object_share_of_pixels": _round(len(all_radii) / sum(s.camera.width * s.camera.height for s in shots)),
-    }
 
+    def photograph(name: str) -> np.ndarray:
+        return read_rgb(root / "images" / f"{name}.png")
 
-def psnr(a: np.ndarray, b: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """PSNR in dB of two [H, W, 3] uint8 images, weighted by `weight` [H, W] if given; inf if equal."""
-    squared = np.square(a.astype(np.float64) - b).mean(axis=-1)
-    error = np.average(squared, weights=weight) if weight is None or weight.any() else 0.0
-    return 10 * math.log10(255**2 / error) if error > 0 else math.inf
+    def truth(name: str) -> Truth:
+        mask = read_png(root / "mask" / f"{name}.png").astype(np.float32) / 255
+        depth, coc = (read_exr(root / kind / f"{name}.exr") for kind in ("depth", "coc"))
+        return Truth(read_rgb(root / "sharp" / f"{name}.png"), mask, depth, coc)
 
-
-def _mean(decibels: Sequence[float]) -> float | None:
-    """Mean of the finite values; None (JSON knows no inf) if there are none."""
-    finite = [value for value in decibels if math.isfinite(value)]
-    return _round(sum(finite) / len(finite)) if finite else None
-
-
-def _round(value: float) -> float:
-    return round(float(value), 4)
+    floors = [
+        psnr(photograph(name), read_rgb(repeat), truth(name).mask) + 10 * math.log10(2)
+        for name, repeat in repeats.items()
+    ]
+    return how_hard(((photograph(shot.name), truth(shot.name)) for shot in shots), floors)

@@ -1,6 +1,7 @@
 """Conversion keeps the capture, and downscaling is what a coarser sensor would have seen."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from captures import write_tiny_capture
 from datasets import convert, store
 from datasets.captures import open_capture
 from datasets.color import srgb_to_linear
+from datasets.difficulty import difficulty
 from datasets.errors import InputError
 
 
@@ -44,6 +46,43 @@ def test_downscaling_averages_light_and_keeps_rays(tmp_path: Path) -> None:
     assert truth.coc is not None
     surface = (truth.depth > 0) & (np.abs(truth.coc) < 50)
     np.testing.assert_allclose(truth.coc[surface], lens.coc_radius(truth.depth[surface]), atol=0.02)
+
+
+HARD = {"psnr_photograph_sharp": 26.5, "noise_floor_on_object": 41.0}
+
+
+@pytest.fixture
+def hard(capture_folder: Path) -> Path:
+    """A capture whose manifest says how hard it is."""
+    store.write_manifest(capture_folder, {"difficulty": HARD})
+    return capture_folder
+
+
+def test_a_copy_is_as_hard_as_its_original(hard: Path, tmp_path: Path) -> None:
+    assert convert.write(open_capture(hard), tmp_path / "copy")["difficulty"] == HARD
+
+
+def test_the_difficulty_of_a_smaller_capture_is_that_of_its_own_files(hard: Path, tmp_path: Path) -> None:
+    found = convert.write(open_capture(hard), tmp_path / "half", downscale=2)["difficulty"]
+    assert isinstance(found, dict)
+    small = open_capture(tmp_path / "half")
+    views = [(view.photograph().image, view.truth()) for view in (*small.train, *small.test)]
+    assert found == difficulty(views)
+    assert found["noise_floor_on_object"] is None
+    assert 0 < found["coc_radius_px"]["median"] < found["coc_radius_px"]["max"]
+
+
+def test_the_difficulty_of_a_capture_without_truth_is_unknown(tmp_path: Path) -> None:
+    root = write_tiny_capture(tmp_path / "real", views=3, truth=False)
+    assert "difficulty" not in convert.write(open_capture(root), tmp_path / "copy")
+
+
+@pytest.mark.parametrize("out", ["file/out", "file/deeper/out"])
+def test_a_folder_that_cannot_be_made_is_refused(tiny: Path, tmp_path: Path, refused: Any, out: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with refused(tmp_path / out, "cannot be written", "choose another --out"):
+        convert.write(open_capture(tiny), tmp_path / out)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize(("downscale", "says"), [(0, "whole number"), (5, "does not divide")])

@@ -5,6 +5,7 @@ import pytest
 
 from datasets import captures, store
 from datasets.capture import BACKDROPS
+from datasets.difficulty import psnr
 from datasets.images import read_exr, read_png, read_rgb
 from datasets.synthesis import blender, develop, recipes, rig
 
@@ -51,7 +52,7 @@ def test_the_demo_is_as_hard_and_as_clean_as_it_should_be():
 def test_pictures_are_the_same(rendered_again, kind):
     for view in VIEWS:
         again, shipped = (read_rgb(root / kind / f"{view:03d}.png") for root in (rendered_again, DEMO))
-        assert develop.psnr(again, shipped) > 45
+        assert psnr(again, shipped) > 45
 
 
 @pytest.mark.blender
