@@ -6,11 +6,11 @@ Importing this module and listing what there is costs neither numpy nor Blender.
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
-from math import isfinite
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin
 
@@ -175,31 +175,38 @@ def load(what: str | Path, preset: str | None = None) -> Recipe:
     """The recipe of an object (by name, at `preset`, by default `demo`) or of a YAML file (by path).
 
     A file holds the keys of `Recipe`, and may name a `preset:` that it changes; `per_object:` gives
-    changes for some objects. Raises InputError in one sentence for anything unknown, missing or wrong.
+    changes for some objects. A preset is named as in `presets`, or is such a file itself, sought first beside
+    the file that names it. Raises InputError in one sentence for anything unknown, missing or wrong.
     """
     text = str(what)
-    if Path(text).suffix in (".yaml", ".yml"):
-        own = _read(Path(text))
+    folder = Path()
+    if _is_file(text):
+        own = _read(Path(text), "recipe")
         named = own.pop("preset", None)
         if preset is not None and named is not None and named != preset:
             raise InputError(f"The recipe {text} builds on the preset {named}, not on {preset}: name one of them.")
-        where, base = text, named or preset
+        where, base = text, preset
+        if named is not None:
+            base, folder = named, Path(text).parent
     else:
         known(text, OBJECTS, "object")
         own, where, base = {"object": text}, f"preset {preset or 'demo'}", preset or "demo"
-    document = _preset(base) if base is not None else {}
-    name = own.get("object", document.get("object"))
+    layers = [own, *_presets(base, folder)]
+    name = next((layer["object"] for layer in layers if "object" in layer), None)
     if not isinstance(name, str):
         raise InputError(f"{where} names no object; known are {', '.join(OBJECTS)}.")
     known(name, OBJECTS, "object")
-    for layer in (document, own):
+    document: dict[str, Any] = {}
+    for layer in reversed(layers):
         per_object = layer.pop("per_object", {})
         if not isinstance(per_object, dict):
             raise InputError(f"{where}: per_object must map names of objects to changes.")
-        for key in per_object:
+        for key, changes in per_object.items():
             known(str(key), OBJECTS, "object")
-        layer.update(_merged(layer, per_object.get(name) or {}))
-    return _parse(Recipe, _merged(document, own), where)
+            if not isinstance(changes, dict):
+                raise InputError(f"{where}: per_object: {key} is {changes!r}; it must be a mapping.")
+        document = _merged(document, _merged(layer, per_object.get(name, {})))
+    return _parse(Recipe, document, where)
 
 
 def known(name: str, names: Iterable[str], kind: str) -> None:
@@ -211,24 +218,42 @@ def known(name: str, names: Iterable[str], kind: str) -> None:
         raise InputError(f"There is no {kind} {name!r}; {hint}")
 
 
-def _preset(name: object) -> dict[str, Any]:
-    known(str(name), [path.stem for path in sorted(PRESETS.glob("*.yaml"))], "preset")
-    return _read(PRESETS / f"{name}.yaml")
+def _is_file(text: str) -> bool:
+    return Path(text).suffix in (".yaml", ".yml")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _presets(name: object, folder: Path) -> list[dict[str, Any]]:
+    """What the preset `name` holds, then the preset that it builds on itself, and so on; files sought in `folder`."""
+    layers: list[dict[str, Any]] = []
+    seen: set[Path] = set()
+    while name is not None:
+        if _is_file(str(name)):
+            beside = folder / str(name)
+            path = beside if beside.exists() else Path(str(name))
+        else:
+            known(str(name), [path.stem for path in sorted(PRESETS.glob("*.yaml"))], "preset")
+            path = PRESETS / f"{name}.yaml"
+        if path.resolve() in seen:
+            raise InputError(f"The preset {path} builds on itself.")
+        seen.add(path.resolve())
+        layers.append(_read(path, "preset"))
+        name, folder = layers[-1].pop("preset", None), path.parent
+    return layers
+
+
+def _read(path: Path, kind: str) -> dict[str, Any]:
     import yaml
 
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"The recipe {path} does not exist.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The recipe {path} cannot be read ({error}).") from None
+        raise InputError(f"The {kind} {path} does not exist.") from None
     except yaml.YAMLError as error:
-        raise InputError(f"The recipe {path} is not YAML ({' '.join(str(error).split())}).") from None
+        raise InputError(f"The {kind} {path} is not YAML ({' '.join(str(error).split())}).") from None
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or a date that no calendar has
+        raise InputError(f"The {kind} {path} cannot be read ({error}).") from None
     if not isinstance(document, dict):
-        raise InputError(f"The recipe {path} holds no keys; a recipe is a mapping.")
+        raise InputError(f"The {kind} {path} holds no keys; a {kind} is a mapping.")
     return document
 
 
@@ -262,7 +287,7 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple) or len(value) != len(inner):
             raise InputError(f"{where} is {value!r}; it must be a list of {len(inner)} numbers.")
         return tuple(_parse(each, item, where) for each, item in zip(inner, value, strict=True))
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+    if kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
     if kind in (int, bool, str) and type(value) is kind:
         return value

@@ -53,6 +53,39 @@ def test_per_object_changes_touch_their_object_only(tmp_path):
     assert recipes.load(written(tmp_path, text.format("beetle"))) == recipes.load("beetle", "demo")
 
 
+SMALLER = "preset: demo\nviews: 16\nper_object: {seed: {lens: {f_number: 11}}}\n"
+
+
+def test_a_preset_may_be_a_file(tmp_path):
+    path = written(tmp_path, SMALLER)
+    for name in ("beetle", "seed"):
+        base = recipes.load(name, "demo")
+        lens = replace(base.lens, f_number=11.0) if name == "seed" else base.lens
+        assert recipes.load(name, str(path)) == replace(base, views=16, lens=lens)
+
+
+def test_a_preset_that_is_whole_needs_no_other(tmp_path):
+    whole = (recipes.PRESETS / "small.yaml").read_text()
+    assert recipes.load("seed", str(written(tmp_path, whole))) == recipes.load("seed", "small")
+
+
+def test_the_preset_of_a_file_is_sought_beside_it_and_then_in_the_working_directory(tmp_path, monkeypatch):
+    for folder, views in (("mine", 24), ("here", 40)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "base.yml").write_text(f"preset: demo\nviews: {views}\n")
+    monkeypatch.chdir(tmp_path / "here")
+    recipe = written(tmp_path / "mine", "preset: base.yml\nobject: beetle\n")
+    assert recipes.load(recipe) == replace(recipes.load("beetle", "demo"), views=24)
+    (tmp_path / "mine" / "base.yml").unlink()
+    assert recipes.load(recipe).views == 40
+    assert recipes.load(written(tmp_path / "mine", "object: beetle\n"), "base.yml").views == 40
+
+
+def test_the_object_of_the_command_line_stands_over_that_of_a_preset(tmp_path):
+    path = written(tmp_path, "preset: demo\nobject: seed\n")
+    assert recipes.load("beetle", str(path)) == recipes.load("beetle", "demo")
+
+
 def test_json_gives_the_recipe_back():
     recipe = recipes.load("beetle", "small")
     assert recipes.from_json(recipe.as_json()) == recipe
@@ -109,6 +142,7 @@ REFUSED = [
     ({"size": [64]}, "list of 2 numbers"),
     ({"size": [64, 0]}, "size is 0; it must be greater than 0"),
     ({"field": float("nan")}, "field is nan; it must be a number"),
+    ({"field": 10**400}, "it must be a number"),
     ({"lens": {**BASE["lens"], "f_number": 0}}, "f_number is 0.0; it must be greater than 0"),
     ({"lens": {**BASE["lens"], "f_number": -2.8}}, "f_number is -2.8; it must be greater than 0"),
     ({"lens": {**BASE["lens"], "sensor_width": 0.5}}, "at least 1 mm"),
@@ -146,6 +180,33 @@ def test_unknown_names_are_refused_with_the_nearest_known(tmp_path):
         (lambda: recipes.load(written(tmp_path, "a: [1")), "is not YAML"),
         (lambda: recipes.load(written(tmp_path, "")), "holds no keys"),
         (lambda: recipes.load(tmp_path / "none.yaml"), "does not exist"),
+    ):
+        with pytest.raises(InputError) as refused:
+            attempt()
+        assert hint in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(tmp_path):
+    def load(text, what="recipe"):
+        path = written(tmp_path, text)
+        return lambda: recipes.load(path) if what == "recipe" else recipes.load("beetle", str(path))
+
+    for attempt, hint in (
+        (load("preset: demo\nobject: seed\nper_object: {seed: 3}\n"), "per_object: seed is 3; it must be a mapping"),
+        (load("preset: demo\nobject: beetle\nper_object: {seed: 3}\n"), "per_object: seed is 3; it must be a mapping"),
+        (load("preset: demo\nobject: seed\nper_object: [seed]\n"), "per_object must map"),
+        (load("preset: demo\nobject: seed\nviews: 2024-13-45\n"), "cannot be read"),
+        (load("preset: none.yaml\nobject: seed\n"), "The preset none.yaml does not exist"),
+        (load("preset: own.yaml\nobject: seed\n"), "builds on itself"),
+        (load("preset: own.yaml\n", "preset"), "builds on itself"),
+        (load("preset: dem\n", "preset"), "did you mean demo?"),
+        (load("preset: [demo]\nobject: seed\n"), "There is no preset"),
+        (load("views: 9\n", "preset"), "own.yaml lacks the key size"),
+        (load("a: [1", "preset"), "is not YAML"),
+        (load("[]", "preset"), "a preset is a mapping"),
+        (lambda: recipes.load("beetle", str(tmp_path / "none.yml")), "none.yml does not exist"),
+        (lambda: recipes.load("beetle", f"{tmp_path.parent}/."), "There is no preset"),
     ):
         with pytest.raises(InputError) as refused:
             attempt()
