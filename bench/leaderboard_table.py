@@ -20,7 +20,7 @@ def table(rows: Sequence[Row]) -> Table:
         cells = row.cells()
         values = [formatted(column, cells[column]) for column in SHOWN]
         outcome = "" if row.status == "ok" else row.status
-        kind = "oracle" if row.oracle else row.kind
+        kind = row.changed or ("oracle" if row.oracle else row.kind)
         style = "dim" if row.oracle or row.kind == "control" else ""
         shown.add_row(row.method, *values, outcome or kind, style=style)
     return shown
