@@ -189,8 +189,11 @@ def test_unknown_names_are_refused_with_the_nearest_known(tmp_path):
 
 def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(tmp_path):
     def load(text, what="recipe"):
-        path = written(tmp_path, text)
-        return lambda: recipes.load(path) if what == "recipe" else recipes.load("beetle", str(path))
+        def attempt():
+            path = written(tmp_path, text)
+            return recipes.load(path) if what == "recipe" else recipes.load("beetle", str(path))
+
+        return attempt
 
     for attempt, hint in (
         (load("preset: demo\nobject: seed\nper_object: {seed: 3}\n"), "per_object: seed is 3; it must be a mapping"),

@@ -13,8 +13,10 @@ def test_a_measurement_is_json_and_a_table():
     assert row["ms"]["torch"] > 0
     assert row["ms"]["prototype"] is None
     assert row["ms"]["gsplat"] is not None or "CUDA" in row["reason"]["gsplat"]
-    header, line = table(result)
-    assert len(header) == len(line)
+    (line,) = table(result)
+    assert (line["Gaussians"], line["px"]) == ("200", "32")
+    assert float(line["cpu ms"]) > 0
+    assert line["prototype ms"] == "-"
 
 
 def test_every_size_has_the_prototypes_number():
