@@ -124,19 +124,11 @@ def evaluate(
     """Print the mean of every metric over the views."""
     from bench import evaluate as scoring
     from bench.listing import show
-    from bench.metrics import Lpips, LpipsUnavailable
     from datasets.captures import open_capture
 
     opened = open_capture(capture)
     tracks = scoring.tracks_in(opened, folder)
-    lpips, reason = None, None
-    try:
-        lpips = Lpips(lpips_weights)
-    except LpipsUnavailable as error:
-        if lpips_weights:
-            raise
-        reason = str(error)
-    scores = scoring.score(opened, folder, tracks, lpips, reason)
+    scores = scoring.score(opened, folder, tracks, lpips_weights)
     metrics = list(dict.fromkeys(value.metric for value in scores.values))
     rows: list[dict[str, Any]] = []
     for track in tracks:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.metrics import Lpips, image_scores
+from bench.metrics import Lpips, LpipsUnavailable, image_scores
 from datasets.capture import Capture, View
 from datasets.errors import InputError
 from datasets.images import read_rgb
@@ -32,10 +32,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """values: one per track, view and metric. unavailable: why others are absent, by metric or track."""
+    """values: one per track, view and metric. unavailable: why others are absent, by metric or track.
+
+    lpips_sha256: of the network that LPIPS was computed with, None without one.
+    """
 
     values: tuple[Score, ...]
     unavailable: dict[str, str] = field(default_factory=dict)
+    lpips_sha256: str | None = None
 
     def mean(self, track: str, metric: str) -> float | None:
         """Mean over views, None where there are none."""
@@ -52,17 +56,20 @@ def score(
     capture: Capture,
     folder: Path,
     tracks: tuple[str, ...],
-    lpips: Lpips | None,
-    lpips_reason: str | None = None,
+    lpips_weights: Path | None,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> Scores:
     """Score the images in `folder` on `tracks`. Every view of a track must be there.
 
-    Raises InputError naming the file if one is missing, unreadable or of another size.
+    `lpips_weights` names the backbone of LPIPS; without it torchvision's cached one is taken, if there is one.
+    Raises InputError naming the file if one is missing, unreadable or of another size; LpipsWeightsError.
     """
     unavailable: dict[str, str] = {}
-    if lpips is None and lpips_reason:
-        unavailable["lpips"] = lpips_reason
+    lpips = None
+    try:
+        lpips = Lpips(lpips_weights)
+    except LpipsUnavailable as error:
+        unavailable["lpips"] = " ".join(str(error).split())
     if not capture.has_truth:
         return Scores((), unavailable | dict.fromkeys(tracks, "the capture has no sharp twins"))
     values = []
@@ -75,7 +82,7 @@ def score(
         scores = image_scores(image, truth.sharp.astype(np.float32) / 255, truth.mask, lpips)
         values += [Score(track, view.name, metric, value) for metric, value in scores.items()]
     progress(len(work), len(work), "scoring")
-    return Scores(tuple(values), unavailable)
+    return Scores(tuple(values), unavailable, lpips.weights_sha256 if lpips else None)
 
 
 def tracks_in(capture: Capture, folder: Path) -> tuple[str, ...]:

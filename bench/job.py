@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bench import environment, evaluate
-from bench.metrics import METRICS, Lpips, LpipsUnavailable
+from bench.metric_table import METRICS
 from datasets.capture import Capture, View
 from datasets.captures import open_capture
 from datasets.color import to_uint8
@@ -168,22 +168,16 @@ def checked(image: Any, view: View, entry: Entry) -> np.ndarray:
 
 def scores(capture: Capture, folder: Path, entry: Entry, weights: str | None, speak: Speaker) -> dict[str, Any]:
     """The parts of a record that come from scoring the files in `folder`."""
-    lpips, reason = None, None
-    try:
-        lpips = Lpips(Path(weights) if weights else None)
-    except LpipsUnavailable as error:
-        reason = one_line(error)
-    found = evaluate.score(capture, folder, entry.outputs, lpips, reason, speak.progress)
+    found = evaluate.score(capture, folder, entry.outputs, Path(weights) if weights else None, speak.progress)
     values = [records.Value(**vars(value)) for value in found.values]
     used = sorted({value.metric for value in found.values})
-    digest = lpips.weights_sha256 if lpips else None
     absent = {track: "the contestant has no output for it" for track in evaluate.TRACKS if track not in entry.outputs}
     return {
         "values": values,
         "aggregates": statistics.aggregates(values),
         "unavailable": absent | found.unavailable,
         "metrics": {
-            name: {"version": METRICS[name].version, "weights_sha256": digest if name == "lpips" else None}
+            name: {"version": METRICS[name].version, "weights_sha256": found.lpips_sha256 if name == "lpips" else None}
             for name in used
         },
     }

@@ -24,13 +24,12 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from bench.environment import ROOT
+from bench.job import LOG, RECORD, hashes, preamble
 from bench.plan import Job
 from datasets.capture import Capture
 from datasets.errors import InputError
 from reports import records
 
-RECORD = "record.json"
-LOG = "log.txt"
 State = Literal["waiting", "running", "ok", "failed", "skipped", "kept"]
 
 
@@ -134,8 +133,6 @@ def _settle(progress: Progress, captures: Mapping[str, Capture], out: Path, lpip
 
 def finished_record(folder: Path, identity: str) -> records.Record | None:
     """The record of a finished job of that identity whose files are all as it left them, else None."""
-    from bench.job import hashes
-
     try:
         record = records.load(folder / RECORD)
     except records.RecordError:
@@ -171,8 +168,6 @@ def write_unfinished(
     log: Path | None = None,
 ) -> None:
     """Leave a record of a job that gave no result; an older finished result is moved aside, not lost."""
-    from bench.job import preamble
-
     described = {**vars(job), "id": job.id, "command": job.command}
     record = records.Record.model_validate(
         {

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 import platform
 import resource
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.environment import cores, cpu_name
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render, Viewport, render
 
@@ -153,14 +152,9 @@ def _peak_mb(device: str) -> float:
 def _environment() -> dict[str, Any]:
     import numba
 
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
-        if line.startswith("model name")
-    ]
     return {
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
+        "processor": cpu_name(),
+        "cores": cores(),
         "threads": {"numba": numba.get_num_threads(), "torch": torch.get_num_threads()},
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "versions": {

@@ -19,14 +19,13 @@ from datasets.color import linear_to_srgb as encode_array
 from datasets.errors import InputError
 from methods.contestant import Diverged
 from methods.light import linear_to_srgb, srgb_to_linear
-from methods.splatting import density
+from methods.splatting import density, sh
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import Reference, photometric
 from methods.splatting.rasterizer import Render, Viewport, render, resolve_backend
 
 CHECK_EVERY = 50  # steps
 EXPLOSION = 1e4  # scene radii
-SH_C0 = 0.28209479177387814  # the constant real spherical harmonic, 1 / (2 sqrt(pi))
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ def initial_gaussians(
         "quats": torch.nn.functional.normalize(torch.randn(n, 4, generator=random), dim=1),
         "log_scales": torch.full((n, 3), log(0.5 * spacing)),
         "logit_opacities": torch.full((n,), log(0.1 / 0.9)),
-        "sh_dc": ((color - 0.5) / SH_C0)[:, None],
+        "sh_dc": sh.dc_from_rgb(color)[:, None],
         "sh_rest": torch.zeros(n, rest, 3),
     }
 

@@ -12,8 +12,6 @@ from datasets.synthesis import blender, develop, recipes, rig
 DEMO = captures.BUILTIN / "demo"
 VIEWS = (0, 17)  # held out, and for training
 
-pytestmark = pytest.mark.skipif(not DEMO.is_dir(), reason="the built-in demo is not there")
-
 
 @pytest.fixture(scope="module")
 def rendered_again(tmp_path_factory):
