@@ -62,7 +62,11 @@ def ssim(image: Tensor, reference: Reference) -> Tensor:
     return (numerator / denominator).mean()
 
 
-def photometric(image: Tensor, reference: Reference, dssim_weight: float) -> Tensor:
-    """(1 - w) mean |image - reference| + w (1 - SSIM), Kerbl et al. 2023, Eq. 7; [H, W, 3] in sRGB."""
-    l1 = (image - reference.image).abs().mean()
+def photometric(image: Tensor, reference: Reference, dssim_weight: float, weight: Tensor | None = None) -> Tensor:
+    """(1 - w) mean |image - reference| + w (1 - SSIM), Kerbl et al. 2023, Eq. 7; [H, W, 3] in sRGB.
+
+    weight: [H, W] of each pixel in the first part; None weighs all alike.
+    """
+    error = (image - reference.image).abs()
+    l1 = (error if weight is None else error * weight[..., None]).mean()
     return (1 - dssim_weight) * l1 + dssim_weight * (1 - ssim(image, reference))

@@ -6,8 +6,9 @@ photograph, step Adam, let the density strategy act (Kerbl et al. 2023, sections
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from math import exp, log
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,11 +16,11 @@ from torch import Tensor
 
 from datasets.cameras import Camera
 from datasets.capture import Photographs
-from datasets.color import linear_to_srgb as encode_array
 from datasets.errors import InputError
 from methods.contestant import Diverged
 from methods.light import linear_to_srgb, srgb_to_linear
 from methods.splatting import density, sh
+from methods.splatting.formation import Formation, Pinhole, Target, background_in, target_of, viewport
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import Reference, photometric
 from methods.splatting.rasterizer import Render, Viewport, render, resolve_backend
@@ -100,62 +101,6 @@ class Bounds:
             for camera in cameras
         ]
         return Bounds(center, max(min(half_fields), 1e-6))
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """One training view on the device: the photograph in sRGB, background [H, W, 3] or [3] in scene light, the
-    viewport, and the index of the view among the photographs."""
-
-    index: int
-    name: str
-    photograph: Reference
-    background: Tensor
-    viewport: Viewport
-
-
-class Formation(Protocol):
-    """How the camera makes its image of the scene; the place where a model of blur enters."""
-
-    def parameters(self) -> list[dict[str, object]]:
-        """Adam parameter groups of the model itself."""
-
-    def image(
-        self, gaussians: Gaussians, target: Target, step: int, draw: Callable[..., Render]
-    ) -> tuple[Tensor, Render]:
-        """The image [H, W, 3] in scene light, and the render whose visibility drives densification.
-
-        `draw(gaussians, target, **options)` renders with the options of `rasterizer.render`.
-        """
-
-
-class Pinhole:
-    """No blur: the image is the render."""
-
-    def parameters(self) -> list[dict[str, object]]:
-        return []
-
-    def image(
-        self, gaussians: Gaussians, target: Target, step: int, draw: Callable[..., Render]
-    ) -> tuple[Tensor, Render]:
-        drawn = draw(gaussians, target)
-        return drawn.color, drawn
-
-
-def viewport(camera: Camera, device: str) -> Viewport:
-    """`camera` as the rasterizers take it."""
-    w2c = torch.tensor(camera.w2c, dtype=torch.float32, device=device)
-    return Viewport(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, w2c)
-
-
-def background_in(light: str, photographs: Photographs, camera: Camera, device: str) -> Tensor:
-    """[H, W, 3] the known background in scene light ("srgb" or "linear"); [3] where it is black."""
-    if photographs.background.is_black:
-        return torch.zeros(3, device=device)
-    image = photographs.background.image(camera.height, camera.width)
-    if light == "srgb":
-        image = encode_array(image)
-    return torch.tensor(image, dtype=torch.float32, device=device)
 
 
 def initial_gaussians(
@@ -255,16 +200,12 @@ def train(
     random = torch.Generator().manual_seed(seed)
     cameras = [view.camera for view in photographs.views]
     bounds = Bounds.seen_by(cameras)
-    targets = [
-        Target(
-            index,
-            view.name,
-            Reference.of(torch.tensor(view.image, device=device).float() / 255),
-            background_in(config.light, photographs, view.camera, device),
-            viewport(view.camera, device),
-        )
-        for index, view in enumerate(photographs.views)
-    ]
+
+    @cache
+    def targets(scale: int) -> list[Target]:
+        views = enumerate(photographs.views)
+        return [target_of(index, view, photographs, config.light, device, scale) for index, view in views]
+
     parameters = {
         name: tensor.to(device).requires_grad_()
         for name, tensor in initial_gaussians(photographs, config, bounds, random).items()
@@ -274,10 +215,11 @@ def train(
     groups: list[dict[str, object]] = [
         {"params": [tensor], "lr": rates[name], "name": name} for name, tensor in parameters.items()
     ]
+    groups[0]["decay"] = config.lr_means_decay
     optimizer = torch.optim.Adam(groups + formation.parameters(), betas=config.adam_betas, eps=1e-15, fused=True)
+    decaying = [(group, group["lr"], log(group["decay"])) for group in optimizer.param_groups if "decay" in group]
     scene = density.Trainable(parameters, optimizer)
     densify = strategy(config, bounds, seed)
-    (means_group,) = (group for group in optimizer.param_groups if group.get("name") == "means")
     near = 0.01 * bounds.radius
     tracks_gradients = config.densify == "gradient"
 
@@ -295,14 +237,17 @@ def train(
     order: list[int] = []
     for step in range(config.steps):
         if not order:
-            order = torch.randperm(len(targets), generator=random).tolist()
-        target = targets[order.pop()]
-        means_group["lr"] = rates["means"] * exp(log(config.lr_means_decay) * step / config.steps)
+            order = torch.randperm(len(photographs.views), generator=random).tolist()
+        target = targets(formation.scale(step))[order.pop()]
+        for group, rate, log_decay in decaying:
+            group["lr"] = rate * exp(log_decay * step / config.steps)
         gaussians = scene.gaussians()
-        image, drawn = formation.image(gaussians, target, step, draw)
+        image, drawn, penalty, weight = formation.image(gaussians, target, step, draw)
         if config.light == "linear":
             image = linear_to_srgb(image)
-        loss = photometric(image, target.photograph, config.dssim_weight)
+        loss = photometric(image, target.photograph, config.dssim_weight, weight)
+        if penalty is not None:
+            loss = loss + penalty
         if config.opacity_penalty:
             loss = loss + config.opacity_penalty * gaussians.opacities.mean()
         # On CUDA reading the loss would stall the queue at every step; once in a while is early enough.

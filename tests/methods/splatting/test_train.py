@@ -11,7 +11,9 @@ from captures import write_tiny_capture
 from datasets.capture import BACKDROPS, Photographs
 from datasets.captures import open_capture
 from methods.contestant import Diverged
-from methods.splatting.train import Bounds, Pinhole, Splats, SplattingConfig, background_in, train
+from methods.splatting.formation import Pinhole, background_in, target_of
+from methods.splatting.losses import photometric
+from methods.splatting.train import Bounds, Splats, SplattingConfig, train
 
 CONFIG = SplattingConfig(
     steps=150, initial_gaussians=400, max_gaussians=500, sh_degree=1, sh_every=50, refine_start=20, refine_every=20
@@ -51,8 +53,8 @@ def test_the_same_seed_gives_the_same_scene_bit_for_bit(photographs: Photographs
 def test_a_number_that_is_not_finite_is_reported_with_its_step(photographs: Photographs) -> None:
     class Breaks(Pinhole):
         def image(self, gaussians, target, step, draw):  # type: ignore[no-untyped-def]
-            color, drawn = super().image(gaussians, target, step, draw)
-            return (color * float("nan") if step == 7 else color), drawn
+            formed = super().image(gaussians, target, step, draw)
+            return formed._replace(image=formed.image * float("nan")) if step == 7 else formed
 
     with pytest.raises(Diverged, match="step 7") as caught:
         train(photographs, CONFIG, seed=0, device="cpu", formation=Breaks())
@@ -83,8 +85,8 @@ def test_an_image_formation_with_parameters_is_trained_along(photographs: Photog
             return [{"params": [self.log_gain], "lr": 0.02}]
 
         def image(self, gaussians, target, step, draw):  # type: ignore[no-untyped-def]
-            color, drawn = super().image(gaussians.detach(), target, step, draw)
-            return color * self.log_gain.exp(), drawn
+            formed = super().image(gaussians.detach(), target, step, draw)
+            return formed._replace(image=formed.image * self.log_gain.exp())
 
     fitted = train(photographs, CONFIG, seed=0, device="cpu")
     splats = Splats(fitted, photographs, CONFIG, "cpu")
@@ -104,6 +106,40 @@ def test_an_image_formation_with_parameters_is_trained_along(photographs: Photog
     finally:
         module.initial_gaussians = original
     assert gain.log_gain.exp().item() == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_formation_may_train_at_half_size_and_then_at_full_size(photographs: Photographs) -> None:
+    sizes = []
+
+    class Coarse(Pinhole):
+        def scale(self, step: int) -> int:
+            return 2 if step < 20 else 1
+
+        def image(self, gaussians, target, step, draw):  # type: ignore[no-untyped-def]
+            formed = super().image(gaussians, target, step, draw)
+            sizes.append(tuple(formed.image.shape[:2]))
+            return formed
+
+    train(photographs, replace(CONFIG, steps=40), seed=0, device="cpu", formation=Coarse())
+    assert sizes == [(10, 12)] * 20 + [(20, 24)] * 20
+
+
+def test_a_view_of_half_size_looks_at_the_same_place(photographs: Photographs) -> None:
+    view = photographs.views[0]
+    full, half = (target_of(0, view, photographs, "srgb", "cpu", scale) for scale in (1, 2))
+    assert half.viewport.fx == pytest.approx(full.viewport.fx / 2)
+    assert half.viewport.cy == pytest.approx(full.viewport.cy / 2)
+    blocks = full.photograph.image.reshape(10, 2, 12, 2, 3).mean(dim=(1, 3))
+    assert torch.allclose(half.photograph.image, blocks, atol=1e-6)
+
+
+@pytest.mark.parametrize(("weight", "factor"), [(1.0, 1.0), (2.0, 2.0), (0.0, 0.0)])
+def test_pixels_weigh_in_the_loss_as_the_formation_says(photographs: Photographs, weight: float, factor: float) -> None:
+    target = target_of(0, photographs.views[0], photographs, "srgb", "cpu").photograph
+    image = torch.full_like(target.image, 0.3)
+    plain = photometric(image, target, 0.0)
+    weighed = photometric(image, target, 0.0, torch.full(image.shape[:2], weight))
+    assert weighed.item() == pytest.approx(factor * plain.item(), rel=1e-6)
 
 
 def test_the_bounds_are_the_ball_that_the_cameras_look_at(photographs: Photographs) -> None:
