@@ -54,7 +54,7 @@ class Trainable:
         afresh where `kept[i]` is -1."""
         fresh = kept < 0
         for group in self.optimizer.param_groups:
-            if group["name"] not in new:
+            if group.get("name") not in new:
                 continue
             (old,) = group["params"]
             parameter = new[group["name"]].detach().clone().requires_grad_()
