@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from datasets.cameras import Camera
-    from datasets.capture import Photographs
+    from datasets.capture import Photograph, Photographs
 
 T = TypeVar("T")
-Output = Literal["novel", "deblur"]
+Output = Literal["novel", "deblur", "kernel"]
+Spread = Literal["gather", "scatter"]
+"""How a blur moves light. gather: a pixel of the photograph averages its surroundings by its own kernel. scatter:
+every sharp point spreads its light by its own kernel, as a lens does."""
 
 
 class Entry(NamedTuple):
@@ -26,13 +29,15 @@ class Entry(NamedTuple):
     target: "module:function", a `Fit`; imported only when the contestant runs.
     first: target of the 2D restorer whose output `target` works on; it is handed to `target` as first argument.
     outputs: tracks that it has an output for: "novel" (sharp renders at new poses, so `Fitted.render`),
-        "deblur" (sharp versions of the training photographs, so `Fitted.restored`).
+        "deblur" (sharp versions of the training photographs, so `Fitted.restored`), "kernel" (its model of the blur
+        of a photograph, so `Fitted.kernel`).
     status: "faithful" (as its paper says), "adapted" (differences are in its docstring), "ours" or "control".
     oracle: is trained on the sharp twins; a ceiling, no competitor.
     unavailable: "module:function" that says, for a device ("cpu" or "cuda"), why the contestant cannot run here
         (a missing package, weights, a GPU), or None if it can; it is then a row with that reason.
     uses_optics: is given the known lens data; its row says so.
     configs: families of configuration files under methods/configs/, each read for the chosen preset.
+    changes: settings, by family, that differ from those files, as where one method enters in two variants.
     published: the source's own numbers, as {"data": ..., "psnr": ...}; other data than ours.
     """
 
@@ -51,6 +56,7 @@ class Entry(NamedTuple):
     uses_optics: bool = False
     unavailable: str | None = None
     published: Mapping[str, Any] | None = None
+    changes: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Setting(NamedTuple):
@@ -92,10 +98,25 @@ class Cost(NamedTuple):
     rasterizer: str | None = None
 
 
+class Kernel(NamedTuple):
+    """A method's model of the blur of one photograph of H x W px.
+
+    coc: [H, W] float, radius in px of the circle of confusion, signed or not, 0 where there is no surface. Of a
+        Gaussian of standard deviation sigma it is sigma / SIGMA_PER_RADIUS_LEAST_SQUARES (datasets.optics).
+    blur: puts the blur of that photograph on a clean image of the same view, [H, W, 3] float sRGB 0..1 to the same.
+    spread: how `blur` moves light.
+    """
+
+    coc: np.ndarray
+    blur: Callable[[np.ndarray], np.ndarray]
+    spread: Spread
+
+
 class Fitted(Protocol):
     """What a fit returns. Images are [H, W, 3] float arrays, sRGB, 0..1, of the camera's size.
 
-    `render` is needed for the output "novel", `restored` for "deblur"; declare only what you have.
+    `render` is needed for the output "novel", `restored` for "deblur", `kernel` for "kernel"; declare only what
+    you have.
     """
 
     cost: Cost
@@ -106,6 +127,11 @@ class Fitted(Protocol):
 
     def restored(self, name: str) -> np.ndarray:
         """The training photograph called `name`, made sharp."""
+        ...
+
+    def kernel(self, photograph: Photograph) -> Kernel | None:
+        """The blur of `photograph`: of a training photograph (known by its name) as it was learned, of any other
+        as it can be estimated from the photograph itself; None where the method cannot tell that."""
         ...
 
     def save(self, folder: Path) -> None:

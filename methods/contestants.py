@@ -87,7 +87,7 @@ def then_splatting(restorer: Entry) -> Entry:
 
 
 def _enters_twice(entry: Entry) -> bool:
-    return entry.outputs == ("deblur",) and entry.status != "control"
+    return "deblur" in entry.outputs and "novel" not in entry.outputs and entry.status != "control"
 
 
 def builtin() -> list[Entry]:

@@ -32,6 +32,13 @@ def test_a_restorer_enters_twice_and_a_control_once() -> None:
     assert "input+3dgs" not in names
 
 
+def test_a_restorer_with_a_model_of_the_blur_enters_twice_and_splatting_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN.replace('("deblur",)', '("deblur", "kernel")'))
+    assert contestants.find(str(path)).outputs == ("deblur", "kernel")
+    assert contestants.find(f"{path}+3dgs").outputs == ("novel", "deblur")
+
+
 def test_the_oracle_differs_from_the_floor_in_its_photographs_alone() -> None:
     entries = {entry.name: entry for entry in contestants.builtin()}
     floor, ceiling = entries["3dgs"], entries["sharp-3dgs"]
