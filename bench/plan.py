@@ -88,7 +88,7 @@ def plan(
     jobs = []
     for capture_argument, capture in captures:
         for method_argument, entry in methods:
-            configs = configuration.resolve(entry.configs, preset)
+            configs = configuration.resolve(entry.configs, preset, entry.changes)
             own = {family: dict(new) for family, new in (changes or {}).items() if family in configs}
             for family, new in own.items():
                 configs[family] |= new

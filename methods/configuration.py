@@ -42,9 +42,11 @@ def read(family: str, preset: str) -> dict[str, Any]:
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
 
 
-def resolve(families: tuple[str, ...], preset: str) -> dict[str, dict[str, Any]]:
-    """Configurations of all `families` of a contestant for `preset`."""
-    return {family: read(family, preset) for family in families}
+def resolve(
+    families: tuple[str, ...], preset: str, changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Configurations of all `families` of a contestant for `preset`, with its own `changes` to them."""
+    return {family: read(family, preset) | dict((changes or {}).get(family, {})) for family in families}
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -25,8 +25,20 @@ class Outer:
 @pytest.mark.parametrize("preset", configuration.PRESETS)
 def test_every_contestant_has_a_configuration_for_every_preset(preset: str) -> None:
     for entry in builtin():
-        for family, values in configuration.resolve(entry.configs, preset).items():
+        for family, values in configuration.resolve(entry.configs, preset, entry.changes).items():
             assert configuration.build(load(configuration.KINDS[family]), values)
+
+
+def test_a_contestant_changes_what_the_files_say_and_leaves_the_rest() -> None:
+    plain = configuration.resolve(("3dgs", "rl"), "smoke")
+    changed = configuration.resolve(("3dgs", "rl"), "smoke", {"3dgs": {"light": "linear"}})
+    assert changed["3dgs"] == plain["3dgs"] | {"light": "linear"}
+    assert changed["rl"] == plain["rl"]
+
+
+def test_a_contestant_changes_only_families_that_it_has() -> None:
+    for entry in builtin():
+        assert set(entry.changes) <= set(entry.configs), entry.name
 
 
 def test_an_unknown_setting_gets_the_nearest_one() -> None:
