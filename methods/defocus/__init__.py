@@ -1,0 +1,1 @@
+"""How a lens blurs: operators, the lens, and where a photograph is in focus."""
