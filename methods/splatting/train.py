@@ -290,9 +290,9 @@ class Splats:
         self._near = 0.01 * Bounds.seen_by(list(self._cameras.values())).radius
 
     @torch.no_grad()
-    def render(self, camera: Camera) -> np.ndarray:
-        """[H, W, 3] float32 sRGB in 0..1, over the capture's background."""
-        drawn = render(
+    def drawn(self, camera: Camera) -> Render:
+        """Color [H, W, 3] in scene light, over the capture's background, with depth and alpha."""
+        return render(
             self.gaussians,
             viewport(camera, self.device),
             backend=resolve_backend(self.device),
@@ -300,7 +300,11 @@ class Splats:
             antialiased=self.config.antialiased,
             near=self._near,
         )
-        color = linear_to_srgb(drawn.color) if self.config.light == "linear" else drawn.color
+
+    def render(self, camera: Camera) -> np.ndarray:
+        """[H, W, 3] float32 sRGB in 0..1, over the capture's background."""
+        color = self.drawn(camera).color
+        color = linear_to_srgb(color) if self.config.light == "linear" else color
         return color.clamp(0, 1).cpu().numpy()
 
     def restored(self, name: str) -> np.ndarray:
