@@ -47,7 +47,7 @@ def render(
     extra_variance: Tensor | None = None,  # [N] or [N, 3] px^2
     antialiased: bool = False,
     near: float = NEAR,
-    screen_gradients: bool = False,
+    screen_gradients: bool | Tensor = False,
     dtype: torch.dtype | None = None,
 ) -> Render:
     """Render one view, differentiable in the Gaussians, `colors`, `background` and `extra_variance`.
@@ -61,7 +61,8 @@ def render(
         It may depend on the Gaussians (`viewport.depths(means)`); the gradient flows through.
     antialiased: compensate opacity for the EPS2D px^2 of dilation as well (Yu et al. 2024, Mip-Splatting).
     near: Gaussians whose centre is nearer than this along the optical axis (unit of the scene) are not drawn.
-    screen_gradients: provide `Render.screen_gradient_norm()` after the backward pass.
+    screen_gradients: provide `Render.screen_gradient_norm()` after the backward pass. Given the `screen_offsets`
+        of another render instead of True, the gradients of both add up there.
     dtype: precision; only "torch" computes in anything but float32. None keeps that of the means.
 
     Raises ValueError for shapes, types, devices or names that do not fit, RuntimeError for "gsplat" without CUDA.
@@ -82,6 +83,8 @@ def render(
         _check_shape("background", background, (3,), (viewport.height, viewport.width, 3))
     if extra_variance is not None:
         _check_shape("extra_variance", extra_variance, (n,), (n, 3))
+    if isinstance(screen_gradients, Tensor):
+        _check_shape("screen_gradients", screen_gradients, (n, 2))
 
     dtype = gaussians.means.dtype if dtype is None else dtype
     if backend != "torch" and dtype != torch.float32:
@@ -109,7 +112,9 @@ def render(
     colors, background, extra_variance = (
         None if t is None else t.to(device, dtype) for t in (colors, background, extra_variance)
     )
-    offsets = torch.zeros(n, 2, device=device, dtype=dtype, requires_grad=True) if screen_gradients else None
+    offsets = screen_gradients if isinstance(screen_gradients, Tensor) else None
+    if screen_gradients is True:
+        offsets = torch.zeros(n, 2, device=device, dtype=dtype, requires_grad=True)
 
     # Imported when named: numba takes half a second, and gsplat must not be touched on hosts without CUDA.
     rasterize = importlib.import_module(_MODULES[backend]).rasterize

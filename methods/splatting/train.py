@@ -38,7 +38,7 @@ class SplattingConfig:
     points. max_gaussians: the cap for any strategy.
     light: space in which the scene is held and blended; "linear" is encoded to sRGB just before the loss.
     sh_degree is reached by one degree every `sh_every` steps.
-    lr_means decays exponentially to lr_means * lr_means_decay; other rates stay.
+    lr_means decays exponentially to lr_means * lr_means_decay, the other rates by the factor lr_decay.
     densify: "gradient" (Kerbl et al. 2023), "relocate" (Kheradmand et al. 2024) or "none".
     opacity_penalty: weight of the mean opacity in the loss; thins haze before a bright background.
     """
@@ -55,6 +55,7 @@ class SplattingConfig:
     opacity_penalty: float = 0.0
     lr_means: float = 0.005
     lr_means_decay: float = 0.02
+    lr_decay: float = 1.0
     lr_quats: float = 0.005
     lr_log_scales: float = 0.01
     lr_logit_opacities: float = 0.06
@@ -215,7 +216,8 @@ def train(
     groups: list[dict[str, object]] = [
         {"params": [tensor], "lr": rates[name], "name": name} for name, tensor in parameters.items()
     ]
-    groups[0]["decay"] = config.lr_means_decay
+    for group in groups:
+        group["decay"] = config.lr_means_decay if group["name"] == "means" else config.lr_decay
     optimizer = torch.optim.Adam(groups + formation.parameters(), betas=config.adam_betas, eps=1e-15, fused=True)
     decaying = [(group, group["lr"], log(group["decay"])) for group in optimizer.param_groups if "decay" in group]
     scene = density.Trainable(parameters, optimizer)
@@ -224,17 +226,21 @@ def train(
     tracks_gradients = config.densify == "gradient"
 
     def draw(gaussians: Gaussians, target: Target, **options: object) -> Render:
+        nonlocal screen
         settings: dict[str, object] = {
             "backend": backend,
             "sh_degree": min(config.sh_degree, step // config.sh_every),
             "background": target.background,
             "antialiased": config.antialiased,
             "near": near,
-            "screen_gradients": tracks_gradients,
+            "screen_gradients": tracks_gradients if screen is None else screen,
         }
-        return render(gaussians, target.viewport, **{**settings, **options})  # type: ignore[arg-type]
+        drawn = render(gaussians, target.viewport, **{**settings, **options})  # type: ignore[arg-type]
+        screen = drawn.screen_offsets
+        return drawn
 
     order: list[int] = []
+    screen: Tensor | None = None
     for step in range(config.steps):
         if not order:
             order = torch.randperm(len(photographs.views), generator=random).tolist()
@@ -242,6 +248,7 @@ def train(
         for group, rate, log_decay in decaying:
             group["lr"] = rate * exp(log_decay * step / config.steps)
         gaussians = scene.gaussians()
+        screen = None  # shared by all renders of this step, so that their gradients add up
         image, drawn, penalty, weight = formation.image(gaussians, target, step, draw)
         if config.light == "linear":
             image = linear_to_srgb(image)

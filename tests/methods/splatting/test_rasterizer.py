@@ -94,3 +94,15 @@ def test_overriding_colours_are_used_as_they_are():
     result, gradients = render_with_gradients("torch", gaussians, view, dtype=torch.float64, colors=colors)
     assert torch.allclose(result.color, 0.25 * result.alpha[..., None].expand_as(result.color))
     assert "sh" not in gradients
+
+
+@pytest.mark.parametrize("backend", ["torch", "cpu"])
+def test_screen_gradients_of_several_renders_add_up_in_one_place(backend):
+    gaussians = random_gaussians().to(dtype=torch.float32)
+    gaussians.means.requires_grad_()
+    alone = render(gaussians, viewport(), backend=backend, screen_gradients=True)
+    alone.color.sum().backward()
+    first = render(gaussians, viewport(), backend=backend, screen_gradients=True)
+    second = render(gaussians, viewport(), backend=backend, screen_gradients=first.screen_offsets)
+    (first.color.sum() + second.color.sum()).backward()
+    assert torch.allclose(first.screen_gradient_norm(), 2 * alone.screen_gradient_norm(), rtol=1e-4)
