@@ -297,16 +297,17 @@ class Splats:
         self._near = 0.01 * Bounds.seen_by(list(self._cameras.values())).radius
 
     @torch.no_grad()
-    def drawn(self, camera: Camera) -> Render:
-        """Color [H, W, 3] in scene light, over the capture's background, with depth and alpha."""
-        return render(
-            self.gaussians,
-            viewport(camera, self.device),
-            backend=resolve_backend(self.device),
-            background=background_in(self.config.light, self._photographs, camera, self.device),
-            antialiased=self.config.antialiased,
-            near=self._near,
-        )
+    def drawn(self, camera: Camera, gaussians: Gaussians | None = None, **options: object) -> Render:
+        """Color [H, W, 3] in scene light, over the capture's background, with depth and alpha; of other `gaussians`
+        or with other `options` of `rasterizer.render` where given."""
+        settings: dict[str, object] = {
+            "backend": resolve_backend(self.device),
+            "background": background_in(self.config.light, self._photographs, camera, self.device),
+            "antialiased": self.config.antialiased,
+            "near": self._near,
+        }
+        shown = self.gaussians if gaussians is None else gaussians
+        return render(shown, viewport(camera, self.device), **{**settings, **options})  # type: ignore[arg-type]
 
     def render(self, camera: Camera) -> np.ndarray:
         """[H, W, 3] float32 sRGB in 0..1, over the capture's background."""
