@@ -8,10 +8,8 @@ images and gradients are bitwise the same for any number of threads and from run
 
 from __future__ import annotations
 
-import itertools
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -21,10 +19,10 @@ from torch import Tensor
 
 from methods.splatting import cpu_binning, cpu_projection, cpu_tiles, jit
 from methods.splatting.gaussians import Gaussians
+from methods.splatting.parallel import run
 from methods.splatting.reference import frustum_limits
 from methods.splatting.viewport import NEAR, Render, Viewport
 
-_pools: dict[int, ThreadPoolExecutor] = {}
 # Parts per thread: enough that one slow part does not keep the others waiting.
 _PARTS = 4
 # Less than this in one part is not worth a thread, whose start costs about 50 us.
@@ -93,7 +91,7 @@ class _Rasterize(torch.autograd.Function):
         table = np.empty((rows, cpu_projection.COLUMNS), np.float32)
         means2d = np.empty((rows, 2), np.float32)
         radii = np.empty(rows, np.int32)
-        _run(
+        run(
             cpu_projection.project_forward,
             _parts(rows),
             (*inputs, degree, extra_array, offset_array, w2c, camera, antialiased, table, means2d, radii),
@@ -107,7 +105,7 @@ class _Rasterize(torch.autograd.Function):
         entry_mask = np.empty(room, np.int32)
         entry_slot = np.empty(room, np.int32)
         entry_end = np.empty(rows, np.int64)
-        _run(
+        run(
             cpu_binning.find_entries,
             _parts(rows),
             (entry_start, table, tiles_x, entry_tile, entry_mask, entry_end),
@@ -140,7 +138,7 @@ class _Rasterize(torch.autograd.Function):
         depth = torch.empty(height, width)
         alpha = torch.empty(height, width)
         state = np.empty((tiles_x * tiles_y, cpu_tiles.PLANES, cpu_tiles.PIXELS), np.float32)
-        _run(
+        run(
             cpu_tiles.composite_forward,
             _parts_of_tiles(tile_start),
             (
@@ -177,7 +175,7 @@ class _Rasterize(torch.autograd.Function):
         d_color_array = _array(d_color) if d_color is not None else np.zeros((*alpha.shape, 3), np.float32)
 
         slot_gradients = np.empty((int(tile_start[-1]), cpu_projection.GRADIENTS), np.float32)
-        _run(
+        run(
             cpu_tiles.composite_backward,
             _parts_of_tiles(tile_start),
             (
@@ -201,7 +199,7 @@ class _Rasterize(torch.autograd.Function):
         d_extra = torch.empty(rows, extra.numel() // max(n, 1) if needs[6] else 0)
         d_offsets = torch.empty(rows if needs[7] else 0, 2)
         extra_array = _rows(extra, rows).reshape(rows, -1) if extra is not None else _NO_EXTRA
-        _run(
+        run(
             cpu_projection.project_backward,
             _parts(rows),
             (
@@ -290,24 +288,6 @@ def _parts_of_tiles(tile_start: np.ndarray) -> np.ndarray:
         return np.array([0, tiles])
     inner = np.searchsorted(work, np.arange(1, parts) * work[-1] // parts)
     return np.concatenate([[0], inner, [tiles]])
-
-
-def _run(function: Callable[..., Any], bounds: np.ndarray, arguments: Sequence[Any]) -> None:
-    """Call the kernel on each part, on as many threads as numba is set to use."""
-    if len(bounds) == 2:
-        function(int(bounds[0]), int(bounds[1]), *arguments)
-        return
-    threads = numba.get_num_threads()
-    pool = _pools.get(threads)
-    if pool is None:
-        pool = _pools.setdefault(threads, ThreadPoolExecutor(threads, thread_name_prefix="rasterizer"))
-    futures = [
-        pool.submit(function, int(begin), int(end), *arguments)
-        for begin, end in itertools.pairwise(bounds)
-        if end > begin
-    ]
-    for future in futures:
-        future.result()
 
 
 def warmup(progress: Callable[[str], None] | None = None) -> None:
