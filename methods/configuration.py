@@ -20,6 +20,7 @@ PRESETS = {
 # The dataclass that a family's files fill.
 KINDS = {
     "3dgs": "methods.splatting.train:SplattingConfig",
+    "joint": "methods.joint.method:JointConfig",
     "rl": "methods.restoration.richardson_lucy:RichardsonLucyConfig",
 }
 

@@ -22,6 +22,20 @@ Spread = Literal["gather", "scatter"]
 every sharp point spreads its light by its own kernel, as a lens does."""
 
 
+class Study(NamedTuple):
+    """One contestant with settings changed, row by row, as a table: an ablation.
+
+    rows: by what a row is called, the settings that it changes, as "FAMILY.SETTING=VALUE"; none of the contestant as
+        it is, which the others are compared with.
+    published: the source's own numbers by row, as {"psnr": ...}; other data than ours, which `data` names.
+    """
+
+    title: str
+    rows: Mapping[str, tuple[str, ...]]
+    published: Mapping[str, Mapping[str, float]] = {}
+    data: str = ""
+
+
 class Entry(NamedTuple):
     """How a contestant is declared.
 
@@ -39,6 +53,7 @@ class Entry(NamedTuple):
     configs: families of configuration files under methods/configs/, each read for the chosen preset.
     changes: settings, by family, that differ from those files, as where one method enters in two variants.
     published: the source's own numbers, as {"data": ..., "psnr": ...}; other data than ours.
+    studies: its ablations by name, for `bench ablate`.
     """
 
     name: str
@@ -57,6 +72,7 @@ class Entry(NamedTuple):
     unavailable: str | None = None
     published: Mapping[str, Any] | None = None
     changes: Mapping[str, Mapping[str, Any]] = {}
+    studies: Mapping[str, Study] = {}
 
 
 class Setting(NamedTuple):

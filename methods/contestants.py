@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, get_args
 
 from datasets.errors import InputError
 from methods.contestant import Entry, Fit, Output
+from methods.joint.studies import STUDIES as JOINT_STUDIES
 from methods.registry import Registry, load
 
 if TYPE_CHECKING:
@@ -41,6 +42,32 @@ _SPLATTING = Entry(
     status="adapted",
     version="1",
     published={"data": "seed paper, Table 1, average of 8", "psnr": 31.11, "ssim": 0.909, "lpips": 0.113},
+)
+
+_JOINT = Entry(
+    name="joint",
+    title="Joint deblurring and reconstruction: Gaussians and BlurNet, which blurs every pixel in sRGB, as printed",
+    target="methods.joint.method:fit",
+    outputs=("novel", "deblur", "kernel"),
+    configs=("3dgs", "joint"),
+    citation=(
+        "Zhao et al., Joint Deblurring and 3D Reconstruction for Macrophotography, Computer Graphics Forum 44(7), "
+        "2025, arXiv:2510.01640"
+    ),
+    licence="own implementation",
+    trained_on="the photographs of the capture",
+    status="faithful",
+    version="1",
+    published={"data": "seed paper, Table 1, average of 8", "psnr": 32.50, "ssim": 0.934, "lpips": 0.077},
+    studies=JOINT_STUDIES,
+)
+
+_JOINT_LINEAR = _JOINT._replace(
+    name="joint-linear",
+    title="Joint deblurring and reconstruction: Gaussians and BlurNet, held and blurred in linear light",
+    status="adapted",
+    published=None,
+    changes={"3dgs": {"light": "linear"}},
 )
 
 _RESTORERS = [
@@ -104,6 +131,8 @@ def builtin() -> list[Entry]:
     )
     return [
         _SPLATTING,
+        _JOINT,
+        _JOINT_LINEAR,
         *(entry for restorer in restorers for entry in (restorer, then_splatting(restorer))),
         *controls,
         oracle,

@@ -57,8 +57,3 @@ def box_sum(image: np.ndarray, radius: int) -> np.ndarray:
     """Sum of `image` [H, W] over the box of 2 radius + 1 px around each pixel, as far as it lies inside."""
     size = (2 * radius + 1, 2 * radius + 1)
     return cv2.boxFilter(image, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT)
-
-
-def sharpened(mask: np.ndarray, gamma: float) -> np.ndarray:
-    """Clarity as a weight M^gamma [H, W]: a larger gamma trusts the sharpest places more, 1 is the paper's."""
-    return mask if gamma == 1 else mask**gamma

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from methods.defocus.clarity import ClarityConfig, box_sum, clarity, guided_filter, sharpened
+from methods.defocus.clarity import box_sum, clarity, guided_filter
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,3 @@ def test_a_guided_filter_keeps_a_constant_and_smooths_noise_under_a_flat_guide(t
 def test_a_guided_filter_of_small_eps_follows_its_guide(texture: np.ndarray) -> None:
     guide = texture[..., 0].astype(np.float32) / 255
     np.testing.assert_allclose(guided_filter(guide, guide, 5, 1e-6), guide, atol=1e-3)
-
-
-def test_sharpening_moves_weight_to_the_clearest_places(texture: np.ndarray) -> None:
-    mask = clarity(texture, ClarityConfig(radius=2))
-    assert sharpened(mask, 1) is mask
-    top = mask > np.quantile(mask, 0.9)
-    assert sharpened(mask, 4)[top].sum() / sharpened(mask, 4).sum() > mask[top].sum() / mask.sum()
