@@ -84,6 +84,11 @@ class Photographs:
     points: Points | None = None
     optics: Optics | None = None
 
+    @property
+    def cameras(self) -> dict[str, Camera]:
+        """The camera of every photograph, by name."""
+        return {view.name: view.camera for view in self.views}
+
     def without_optics(self) -> "Photographs":
         """The same photographs with every hint about the lens removed."""
         views = tuple(replace(view, focus_distance=None) for view in self.views)

@@ -23,7 +23,7 @@ class FittedSplats(Splats):
         meter = Meter(setting.device)
         gaussians = train(photographs, config, seed=setting.seed, device=setting.device, progress=setting.progress)
         self.cost = meter.cost(len(gaussians), resolve_backend(setting.device))
-        super().__init__(gaussians, photographs, config, setting.device)
+        super().__init__(gaussians, photographs.cameras, photographs.background, config, setting.device)
 
     def save(self, folder: Path) -> None:
         """Write point_cloud.ply in the layout that 3DGS viewers read."""

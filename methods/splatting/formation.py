@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from datasets.cameras import Camera
-from datasets.capture import Photograph, Photographs
+from datasets.capture import Background, Photograph, Photographs
 from datasets.color import linear_to_srgb as encode_array
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import Reference
@@ -89,11 +89,11 @@ def viewport(camera: Camera, device: str, scale: int = 1) -> Viewport:
     return Viewport(width, height, camera.fx * x, camera.fy * y, camera.cx * x, camera.cy * y, w2c)
 
 
-def background_in(light: str, photographs: Photographs, camera: Camera, device: str, scale: int = 1) -> Tensor:
-    """[H, W, 3] the known background in scene light ("srgb" or "linear"); [3] where it is black."""
-    if photographs.background.is_black:
+def background_in(light: str, background: Background, camera: Camera, device: str, scale: int = 1) -> Tensor:
+    """[H, W, 3] the known `background` in scene light ("srgb" or "linear"); [3] where it is black."""
+    if background.is_black:
         return torch.zeros(3, device=device)
-    image = photographs.background.image(max(1, camera.height // scale), max(1, camera.width // scale))
+    image = background.image(max(1, camera.height // scale), max(1, camera.width // scale))
     if light == "srgb":
         image = encode_array(image)
     return torch.tensor(image, dtype=torch.float32, device=device)
@@ -111,7 +111,7 @@ def target_of(
         index,
         view.name,
         Reference.of(torch.tensor(image, device=device).float() / 255),
-        background_in(light, photographs, view.camera, device, scale),
+        background_in(light, photographs.background, view.camera, device, scale),
         drawn,
         scale,
     )

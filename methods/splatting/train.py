@@ -4,7 +4,7 @@ One view per step: render, form the image as the camera does (`Formation`), enco
 photograph, step Adam, let the density strategy act (Kerbl et al. 2023, sections 5 and 6).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import exp, log
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from datasets.cameras import Camera
-from datasets.capture import Photographs
+from datasets.capture import Background, Photographs
 from datasets.errors import InputError
 from methods.contestant import Diverged
 from methods.light import linear_to_srgb, srgb_to_linear
@@ -27,6 +27,7 @@ from methods.splatting.rasterizer import Render, Viewport, render, resolve_backe
 
 CHECK_EVERY = 50  # steps
 EXPLOSION = 1e4  # scene radii
+NEAR = 0.01  # scene radii: what is nearer to the camera is not drawn
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def train(
     decaying = [(group, group["lr"], log(group["decay"])) for group in optimizer.param_groups if "decay" in group]
     scene = density.Trainable(parameters, optimizer)
     densify = strategy(config, bounds, seed)
-    near = 0.01 * bounds.radius
+    near = NEAR * bounds.radius
     tracks_gradients = config.densify == "gradient"
 
     def draw(gaussians: Gaussians, target: Target, **options: object) -> Render:
@@ -288,13 +289,19 @@ def check_sound(scene: density.Trainable, bounds: Bounds, step: int) -> None:
 
 
 class Splats:
-    """A fitted scene: renders any camera, in sRGB, without blur."""
+    """A fitted scene: renders any camera, in sRGB, without blur. cameras: of the training views, by name."""
 
-    def __init__(self, gaussians: Gaussians, photographs: Photographs, config: SplattingConfig, device: str) -> None:
+    def __init__(
+        self,
+        gaussians: Gaussians,
+        cameras: Mapping[str, Camera],
+        background: Background,
+        config: SplattingConfig,
+        device: str,
+    ) -> None:
         self.gaussians, self.config, self.device = gaussians, config, device
-        self._photographs = photographs
-        self._cameras = {view.name: view.camera for view in photographs.views}
-        self._near = 0.01 * Bounds.seen_by(list(self._cameras.values())).radius
+        self.cameras, self.background = dict(cameras), background
+        self.bounds = Bounds.seen_by(list(cameras.values()))
 
     @torch.no_grad()
     def drawn(self, camera: Camera, gaussians: Gaussians | None = None, **options: object) -> Render:
@@ -302,9 +309,9 @@ class Splats:
         or with other `options` of `rasterizer.render` where given."""
         settings: dict[str, object] = {
             "backend": resolve_backend(self.device),
-            "background": background_in(self.config.light, self._photographs, camera, self.device),
+            "background": background_in(self.config.light, self.background, camera, self.device),
             "antialiased": self.config.antialiased,
-            "near": self._near,
+            "near": NEAR * self.bounds.radius,
         }
         shown = self.gaussians if gaussians is None else gaussians
         return render(shown, viewport(camera, self.device), **{**settings, **options})  # type: ignore[arg-type]
@@ -317,4 +324,4 @@ class Splats:
 
     def restored(self, name: str) -> np.ndarray:
         """The sharp scene at the pose of the training photograph `name`."""
-        return self.render(self._cameras[name])
+        return self.render(self.cameras[name])

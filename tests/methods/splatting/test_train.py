@@ -27,7 +27,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
 
 
 def error(gaussians: object, photographs: Photographs, config: SplattingConfig) -> float:
-    splats = Splats(gaussians, photographs, config, "cpu")  # type: ignore[arg-type]
+    splats = Splats(gaussians, photographs.cameras, photographs.background, config, "cpu")  # type: ignore[arg-type]
     return float(np.mean([np.abs(splats.restored(v.name) - v.image / 255.0).mean() for v in photographs.views]))
 
 
@@ -89,7 +89,7 @@ def test_an_image_formation_with_parameters_is_trained_along(photographs: Photog
             return formed._replace(image=formed.image * self.log_gain.exp())
 
     fitted = train(photographs, CONFIG, seed=0, device="cpu")
-    splats = Splats(fitted, photographs, CONFIG, "cpu")
+    splats = Splats(fitted, photographs.cameras, photographs.background, CONFIG, "cpu")
     views = tuple(
         replace(v, image=np.round(splats.restored(v.name) * 127.5).astype(np.uint8)) for v in photographs.views
     )
@@ -154,7 +154,7 @@ def test_the_bounds_are_the_ball_that_the_cameras_look_at(photographs: Photograp
 def test_backgrounds_are_held_in_the_light_of_the_scene(photographs: Photographs) -> None:
     gray = replace(photographs, background=BACKDROPS["gray"])
     camera = gray.views[0].camera
-    linear, srgb = (background_in(light, gray, camera, "cpu") for light in ("linear", "srgb"))
+    linear, srgb = (background_in(light, gray.background, camera, "cpu") for light in ("linear", "srgb"))
     assert linear[0, 0, 0] < srgb[0, 0, 0]
     assert linear[0, 0, 0] > linear[-1, 0, 0]
 
