@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from reports.leaderboard import Row, formatted
+from reports.columns import formatted
+from reports.rows import Row
 
 SHOWN = ("psnr", "ssim", "lpips", "mask_psnr", "deblur_psnr", "train_s", "peak_mb")
 

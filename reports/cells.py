@@ -1,0 +1,66 @@
+"""The cells of Markdown tables: text that cannot break them, footnotes, and a row's numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reports.columns import formatted
+from reports.rows import Row
+
+
+def escaped(text: object) -> str:
+    """`text` on one line, without what Markdown would take for a table cell or a tag."""
+    return " ".join(str(text).split()).replace("|", r"\|").replace("<", "&lt;")
+
+
+def grid(header: Sequence[str], lines: Iterable[Sequence[str]], left: int) -> str:
+    """A Markdown table whose first `left` columns are text and whose others are numbers."""
+    rule = [":--" if column < left else "--:" for column in range(len(header))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
+
+
+def footnote(note: str, notes: dict[str, int]) -> str:
+    """The mark of `note`, numbered into `notes`; nothing for an empty one."""
+    return f" [^{notes.setdefault(note, len(notes) + 1)}]" if note else ""
+
+
+def label(method: str, changed: str) -> str:
+    """A method's name in a table; that of an ablation says what was changed."""
+    return escaped(f"{method} ({changed})" if changed else method)
+
+
+def named(row: Row) -> str:
+    """A row's name; italic for what does not compete."""
+    name = label(row.method, row.changed)
+    return f"*{name}*" if row.oracle or row.kind == "control" else name
+
+
+def kind(row: Row) -> str:
+    """What a row is, with its marks."""
+    marks = (
+        row.kind,
+        "ablation" if row.changed else "",
+        "oracle" if row.oracle else "",
+        "lens data" if row.uses_optics else "",
+    )
+    return ", ".join(mark for mark in marks if mark)
+
+
+def outcome(row: Row) -> str:
+    """What became of a row's jobs."""
+    return row.status if row.done == row.jobs else f"{row.status} ({row.done} of {row.jobs} jobs done)"
+
+
+def score(row: Row, column: str, notes: dict[str, int]) -> str:
+    """A mean with half its interval, or a dash with its reason."""
+    interval = row.scores[column]
+    text = formatted(column, interval.mean if interval else None)
+    if interval and interval.low is not None and interval.high is not None:
+        text += f" ± {formatted(column, (interval.high - interval.low) / 2)}"
+    return text + footnote(row.notes.get(column, ""), notes)
+
+
+def seeds(row: Row, column: str) -> str:
+    """How many seeds, and how far they lie apart."""
+    spread = row.seed_spread[column]
+    return str(row.seeds) if spread is None else f"{row.seeds} (s.d. {formatted(column, spread)})"
