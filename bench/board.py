@@ -18,6 +18,8 @@ _STATE = {
     "skipped": "[yellow]skipped",
 }
 
+TITLES = {"novel": "novel", "deblur": "deblur", "kernel": "re-blur"}
+
 
 class Board:
     """Shows the states of jobs as they change; use as a context manager and call it with them."""
@@ -60,7 +62,7 @@ class Board:
 def table(board: list[Progress], now: float) -> Table:
     """All jobs as they stand at `now` (monotonic seconds)."""
     shown = Table(box=None, pad_edge=False)
-    for column in ("capture", "method", "seed", "state", "progress", "novel dB", "deblur dB", "train s"):
+    for column in ("capture", "method", "seed", "state", "progress", "novel dB", "deblur dB", "re-blur dB", "train s"):
         shown.add_column(column, justify="right" if column.endswith(("dB", " s")) else "left")
     for progress in board:
         shown.add_row(
@@ -69,7 +71,10 @@ def table(board: list[Progress], now: float) -> Table:
             str(progress.job.seed),
             _STATE[progress.state],
             progress.reason or _advance(progress, now),
-            *(f"{progress.psnr[track]:.2f}" if track in progress.psnr else "" for track in ("novel", "deblur")),
+            *(
+                f"{progress.psnr[track]:.2f}" if track in progress.psnr else ""
+                for track in ("novel", "deblur", "kernel")
+            ),
             f"{progress.train_s:.1f}" if progress.train_s is not None else "",
         )
     return shown
@@ -96,6 +101,6 @@ def _line(progress: Progress) -> str:
         tenth = 10 * (10 * progress.done // progress.total) if progress.total else 0
         return f"{progress.what} {tenth} %" if progress.what in ("training", "restoring") else progress.what
     if progress.state in ("ok", "kept"):
-        psnr = ", ".join(f"{track} {value:.2f} dB" for track, value in progress.psnr.items())
+        psnr = ", ".join(f"{TITLES[track]} {value:.2f} dB" for track, value in progress.psnr.items())
         return f"{'done' if progress.state == 'ok' else 'done before'} ({psnr or 'nothing to score'})"
     return f"{progress.state}: {progress.reason}" if progress.reason else ""

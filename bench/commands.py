@@ -50,13 +50,16 @@ def run(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="FAMILY.SETTING=VALUE, an ablation; the record tells of it")
     ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="standard, or paper: models of the blur also re-blur what sharp-3dgs renders")
+    ] = "standard",
     lpips_weights: LpipsWeights = None,
     as_json: Json = False,
 ) -> int:
     """Let contestants compete; exit code 1 if a job failed."""
     from bench import environment, runner
     from bench.board import Board
-    from bench.plan import plan
+    from bench.plan import CLEAN_SOURCE, plan
     from datasets.captures import open_capture
     from methods import configuration, contestants
     from reports import leaderboard, records
@@ -66,8 +69,12 @@ def run(
     chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
     parsed_seeds, parsed_changes = _seeds(seeds), configuration.parse_changes(changes or [])
     entries = [(name, contestants.find(name)) for name in _methods(methods)]
+    rules = _protocol(protocol)
+    reblurs = rules == "paper" and any("kernel" in entry.outputs for _, entry in entries)
+    if reblurs and CLEAN_SOURCE not in [entry.name for _, entry in entries]:
+        entries = [(CLEAN_SOURCE, contestants.find(CLEAN_SOURCE)), *entries]
     opened = [(argument, open_capture(argument)) for argument in captures or ["demo"]]
-    wanted = plan(opened, entries, parsed_seeds, chosen, kind, environment.source_hash(), parsed_changes)
+    wanted = plan(opened, entries, parsed_seeds, chosen, kind, environment.source_hash(), parsed_changes, rules)
     names = [capture.name for _, capture in opened]
     folder = out or Path("runs") / "-".join(["+".join(names), chosen, *(changes or [])]).replace("/", "_")
     runner.lpips_digest(lpips_weights)  # a bad file is named before anything runs
@@ -117,7 +124,7 @@ def convert(
 @app.command("eval", help=VERBS["eval"])
 def evaluate(
     capture: Annotated[str, typer.Argument(help="folder or name of the capture")],
-    folder: Annotated[Path, typer.Argument(help="holds novel/VIEW.png and/or deblur/VIEW.png")],
+    folder: Annotated[Path, typer.Argument(help="holds novel/VIEW.png, deblur/VIEW.png and/or kernel/VIEW.png")],
     lpips_weights: LpipsWeights = None,
     as_json: Json = False,
 ) -> int:
@@ -140,8 +147,8 @@ def evaluate(
         return 0
     shown = [{key: f"{value:.4f}" if isinstance(value, float) else value for key, value in row.items()} for row in rows]
     show(shown, *shown[0])
-    for what, why in scores.unavailable.items():
-        print(f"no {what}: {why}")
+    for reason in dict.fromkeys(scores.unavailable.values()):
+        print(f"no {', '.join(what for what, why in scores.unavailable.items() if why == reason)}: {reason}")
     return 0
 
 
@@ -225,6 +232,12 @@ def _device(name: str) -> Any:
     if name == "cuda":
         raise InputError("There is no CUDA device here; --device cpu runs at small sizes (bench doctor tells more).")
     return "cpu"
+
+
+def _protocol(name: str) -> Any:
+    if name not in ("standard", "paper"):
+        raise InputError(f"There is no protocol {name}; known: standard, paper.")
+    return name
 
 
 def _has_cuda() -> bool:

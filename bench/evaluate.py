@@ -1,9 +1,15 @@
 """Scoring of files: what a contestant left on disk against a capture's truth, and nothing else.
 
-    FOLDER/novel/VIEW.png    sharp renders at the held-out poses
-    FOLDER/deblur/VIEW.png   sharp versions of the training photographs
+    FOLDER/novel/VIEW.png                sharp renders at the held-out poses
+    FOLDER/deblur/VIEW.png               sharp versions of the training photographs
+    FOLDER/kernel/VIEW.png               sharp twins of the training photographs under the contestant's blur
+    FOLDER/kernel/VIEW.exr               its circles of confusion: radius in px, float, channel Y; all views or none
+    FOLDER/kernel-test/VIEW.png, .exr    the same of the held-out views; only their photographs may tell the blur
+    FOLDER/kernel-paper/VIEW.png         other clean images of the held-out views under the contestant's blur...
+    FOLDER/kernel-paper/clean/VIEW.png   ...and those images: renders of splats trained on the sharp twins (seed
+                                         paper, section 4.3.1)
 
-8-bit sRGB, of the photographs' size; from whatever program they came.
+Images are 8-bit sRGB, of the photographs' size; from whatever program they came.
 """
 
 from collections.abc import Callable
@@ -12,12 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.metrics import Lpips, LpipsUnavailable, image_scores
-from datasets.capture import Capture, View
+from bench import kernel_accuracy
+from bench.metrics import Lpips, LpipsUnavailable, image_scores, psnr
+from datasets.capture import Capture, Truth, View
 from datasets.errors import InputError
-from datasets.images import read_rgb
+from datasets.images import read_exr, read_rgb
 
-TRACKS = ("novel", "deblur")
+KERNEL_TRACKS = ("kernel", "kernel-test", "kernel-paper")
+TRACKS = ("novel", "deblur", *KERNEL_TRACKS)
+CLEAN = "clean"
+"""In kernel-paper/: the images that were blurred."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """values: one per track, view and metric. unavailable: why others are absent, by metric or track.
+    """values: one per track, view and metric. unavailable: why others are absent, by metric, track or TRACK.METRIC.
 
     lpips_sha256: of the network that LPIPS was computed with, None without one.
     """
@@ -49,7 +59,7 @@ class Scores:
 
 def views_of(capture: Capture, track: str) -> tuple[View, ...]:
     """The views that a track is scored on."""
-    return capture.test if track == "novel" else capture.train
+    return capture.train if track in ("deblur", "kernel") else capture.test
 
 
 def score(
@@ -69,20 +79,78 @@ def score(
     try:
         lpips = Lpips(lpips_weights)
     except LpipsUnavailable as error:
-        unavailable["lpips"] = " ".join(str(error).split())
+        names = ["lpips", *(["reblur_lpips", "identity_lpips"] if set(tracks) & set(KERNEL_TRACKS) else [])]
+        unavailable |= dict.fromkeys(names, " ".join(str(error).split()))
     if not capture.has_truth:
         return Scores((), unavailable | dict.fromkeys(tracks, "the capture has no sharp twins"))
     values = []
     work = [(track, view) for track in tracks for view in views_of(capture, track)]
     for done, (track, view) in enumerate(work):
         progress(done, len(work), "scoring")
-        size = (view.camera.width, view.camera.height)
-        image = read_rgb(folder / track / f"{view.name}.png", size).astype(np.float32) / 255
-        truth = view.truth()
-        scores = image_scores(image, truth.sharp.astype(np.float32) / 255, truth.mask, lpips)
+        image, truth = _read(folder / track / f"{view.name}.png", view), view.truth()
+        if track in KERNEL_TRACKS:
+            scores = _kernel_scores(capture, view, truth, folder / track, image, lpips)
+        else:
+            scores = image_scores(image, _unit(truth.sharp), truth.mask, lpips)
         values += [Score(track, view.name, metric, value) for metric, value in scores.items()]
     progress(len(work), len(work), "scoring")
+    for track in set(tracks) & set(KERNEL_TRACKS):
+        unavailable |= _what_kernel_scores_lack(folder, track, {v.metric for v in values if v.track == track})
     return Scores(tuple(values), unavailable, lpips.weights_sha256 if lpips else None)
+
+
+def _read(path: Path, view: View) -> np.ndarray:
+    return _unit(read_rgb(path, (view.camera.width, view.camera.height)))
+
+
+def _unit(image: np.ndarray) -> np.ndarray:
+    return image.astype(np.float32) / 255
+
+
+def _kernel_scores(
+    capture: Capture, view: View, truth: Truth, folder: Path, reblurred: np.ndarray, lpips: Lpips | None
+) -> dict[str, float]:
+    """One view of a track of kernel accuracy."""
+    other = folder.name == "kernel-paper"
+    clean = _read(folder / CLEAN / f"{view.name}.png", view) if other else _unit(truth.sharp)
+    photograph = _unit(view.photograph().image)
+    scores = kernel_accuracy.reblur_scores(reblurred, clean, photograph, lpips)
+    if truth.coc is not None:
+        ceiling = kernel_accuracy.ceiling(clean, truth, capture.background)
+        scores["ceiling_psnr"] = psnr(ceiling, photograph)
+        if _has_maps(folder):
+            scores |= kernel_accuracy.coc_scores(read_coc(folder / f"{view.name}.exr", view), truth)
+    return scores
+
+
+def _has_maps(folder: Path) -> bool:
+    return any(folder.glob("*.exr"))
+
+
+def read_coc(path: Path, view: View) -> np.ndarray:
+    """A map of the CoC radius [H, W] px. Raises InputError naming the file if it is none of that view."""
+    coc = read_exr(path)
+    expected = (view.camera.height, view.camera.width)
+    if coc.shape != expected:
+        raise InputError(f"The CoC map {path} is {coc.shape[1]} x {coc.shape[0]} px, but its camera says otherwise.")
+    if not np.isfinite(coc).all():
+        raise InputError(f"The CoC map {path} holds a number that is not finite.")
+    return coc
+
+
+def _what_kernel_scores_lack(folder: Path, track: str, scored: set[str]) -> dict[str, str]:
+    """By TRACK.METRIC: why a track of kernel accuracy lacks what is not `scored`."""
+    maps = () if track == "kernel-paper" else kernel_accuracy.COC_METRICS
+    names = [name for name in maps if name not in scored]
+    if "ceiling_psnr" not in scored:
+        why = dict.fromkeys(("ceiling_psnr", *names), "the capture's true circles of confusion are not known")
+    elif not _has_maps(folder / track):
+        why = dict.fromkeys(names, "there are no maps of the circles of confusion")
+    else:
+        why = dict.fromkeys(names, "no view has such pixels")
+        if "coc_corr" in names:
+            why["coc_corr"] = "a constant map correlates with nothing"
+    return {f"{track}.{name}": reason for name, reason in why.items()}
 
 
 def tracks_in(capture: Capture, folder: Path) -> tuple[str, ...]:
@@ -93,7 +161,7 @@ def tracks_in(capture: Capture, folder: Path) -> tuple[str, ...]:
     if not tracks:
         example = views_of(capture, "novel")[0].name
         raise InputError(
-            f"The folder {folder} has neither novel/ nor deblur/; put renders of the held-out views there, "
-            f"as novel/{example}.png."
+            f"The folder {folder} has none of {', '.join(f'{track}/' for track in TRACKS)}; put renders of the "
+            f"held-out views there, as novel/{example}.png."
         )
     return tracks

@@ -10,21 +10,22 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from bench import environment, evaluate
 from bench.metric_table import METRICS
-from datasets.capture import Capture, View
+from datasets.capture import Capture, Photograph, View
 from datasets.captures import open_capture
 from datasets.color import to_uint8
-from datasets.images import write_png
+from datasets.images import read_rgb, write_exr, write_png
 from datasets.store import sha256
 from methods import configuration, contestants
-from methods.contestant import Diverged, Entry, Fitted, Setting
+from methods.contestant import Diverged, Entry, Fitted, Kernel, Setting, Spread
 from reports import records, statistics
 
 RECORD = "record.json"
@@ -32,7 +33,7 @@ LOG = "log.txt"
 
 
 class BadOutput(RuntimeError):
-    """A contestant gave back something that is no image of the asked size."""
+    """A contestant gave back something that is no image, or no model of a blur, of the asked size."""
 
 
 def main() -> None:
@@ -102,6 +103,10 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
     setting = Setting(job["seed"], job["device"], job["configs"], job["preset"], speak.progress, {})
     fitted = contestants.fit_of(entry)(photographs, setting)
     frames_per_second = write_outputs(fitted, entry, capture, folder, speak)
+    spread = None
+    if "kernel" in entry.outputs:
+        clean = Path(job["clean"]["folder"]) if job["clean"] else None
+        spread = write_kernels(fitted, entry, capture, folder, clean, speak)
     times = {"train_s": fitted.cost.train_seconds, "total_s": time.perf_counter() - started}
     model_bytes = sum(path.stat().st_size for path in (folder / "model").rglob("*") if path.is_file())
     scored = scores(capture, folder, entry, job.get("lpips_weights"), speak)
@@ -116,6 +121,7 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
             "gaussians": fitted.cost.gaussians,
             "model_bytes": model_bytes,
             "render_fps": frames_per_second,
+            "blur": {"spread": spread, "clean_job": job["clean"] and job["clean"]["id"]} if spread else None,
             "files": hashes(folder),
             "status": "ok",
         }
@@ -138,7 +144,9 @@ def score_again(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
 def write_outputs(fitted: Fitted, entry: Entry, capture: Capture, folder: Path, speak: Speaker) -> float | None:
     """Write renders, restored photographs and the model into `folder`; frames per second of rendering."""
     seconds = []
-    for track in entry.outputs:
+    for track in ("novel", "deblur"):
+        if track not in entry.outputs:
+            continue
         views = evaluate.views_of(capture, track)
         (folder / track).mkdir(parents=True)
         for done, view in enumerate(views):
@@ -154,33 +162,111 @@ def write_outputs(fitted: Fitted, entry: Entry, capture: Capture, folder: Path, 
     return 1 / float(np.mean(seconds[1:])) if len(seconds) > 1 else None
 
 
+def write_kernels(
+    fitted: Fitted, entry: Entry, capture: Capture, folder: Path, clean: Path | None, speak: Speaker
+) -> Spread:
+    """Write the contestant's circles of confusion, and clean images under its blur, into `folder`.
+
+    Clean are the sharp twins, where the capture has them, and for the held-out views also those that the job in the
+    folder `clean` has rendered. Returns how the contestant's blur moves light.
+    """
+    spreads, silent = set(), []
+    for track in ("kernel", "kernel-test"):
+        views = evaluate.views_of(capture, track)
+        for done, view in enumerate(views):
+            speak.progress(done, len(views), "re-blurring")
+            photograph = view.photograph()
+            known = photograph if entry.uses_optics else replace(photograph, focus_distance=None)
+            kernel = checked_kernel(fitted.kernel(known), photograph, entry)
+            if kernel is None:
+                silent.append((track, view.name))
+                continue
+            spreads.add(kernel.spread)
+            _with_parents(folder / track / f"{view.name}.exr", kernel.coc.astype(np.float32))
+            if capture.has_truth:
+                _with_parents(folder / track / f"{view.name}.png", blurred(kernel, view.truth().sharp, view, entry))
+            if clean is not None and track == "kernel-test":
+                image = read_rgb(clean / "novel" / f"{view.name}.png")
+                own = folder / "kernel-paper"
+                _with_parents(own / f"{view.name}.png", blurred(kernel, image, view, entry))
+                _with_parents(own / evaluate.CLEAN / f"{view.name}.png", image)
+    if silent and silent != [("kernel-test", view.name) for view in capture.test]:
+        track, name = silent[0]
+        raise BadOutput(f"{entry.name} gave no blur for view {name}; only for all held-out views may it give none.")
+    if len(spreads) > 1:
+        raise BadOutput(f"{entry.name} says of some views that its blur gathers, of others that it scatters.")
+    return spreads.pop()
+
+
+def _with_parents(path: Path, image: np.ndarray) -> None:
+    """Write an 8-bit image or a float map, and the folder that it goes into."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (write_png if image.dtype == np.uint8 else write_exr)(path, image)
+
+
+def blurred(kernel: Kernel, clean: np.ndarray, view: View, entry: Entry) -> np.ndarray:
+    """The 8-bit image `clean` under `kernel`, 8-bit; raises BadOutput if it is no image of the view's size."""
+    return to_uint8(checked(kernel.blur(clean.astype(np.float32) / 255), view, entry))
+
+
 def checked(image: Any, view: View, entry: Entry) -> np.ndarray:
     """`image` if it is one of the asked size; raises BadOutput, in one sentence, if not."""
-    expected = (view.camera.height, view.camera.width, 3)
-    shape = getattr(image, "shape", None)
-    if not isinstance(image, np.ndarray) or shape != expected or image.dtype.kind != "f":
-        got = f"{image.dtype} {list(shape)}" if isinstance(image, np.ndarray) and shape else type(image).__name__
-        raise BadOutput(f"{entry.name} gave {got} for view {view.name}, not a float image {list(expected)}.")
-    if not np.isfinite(image).all():
-        raise BadOutput(f"{entry.name} gave an image for view {view.name} with values that are not finite.")
-    return image
+    return _checked(image, (view.camera.height, view.camera.width, 3), "image", view.name, entry)
+
+
+def checked_kernel(kernel: Any, photograph: Photograph, entry: Entry) -> Kernel | None:
+    """`kernel` if it is one for `photograph`, or None; raises BadOutput, in one sentence, if not."""
+    if kernel is None:
+        return None
+    if not isinstance(kernel, Kernel):
+        raise BadOutput(f"{entry.name} gave {type(kernel).__name__} for view {photograph.name}, not a Kernel.")
+    if kernel.spread not in get_args(Spread):
+        raise BadOutput(f"{entry.name} says of its blur that it is {kernel.spread!r}, not gather or scatter.")
+    _checked(kernel.coc, photograph.image.shape[:2], "map of the CoC radius", photograph.name, entry)
+    return kernel
+
+
+def _checked(array: Any, expected: tuple[int, ...], what: str, view: str, entry: Entry) -> np.ndarray:
+    shape = getattr(array, "shape", None)
+    if not isinstance(array, np.ndarray) or shape != expected or array.dtype.kind != "f":
+        got = f"{array.dtype} {list(shape)}" if isinstance(array, np.ndarray) and shape else type(array).__name__
+        raise BadOutput(f"{entry.name} gave {got} for view {view}, not a float {what} {list(expected)}.")
+    if not np.isfinite(array).all():
+        article = "an" if what == "image" else "a"
+        raise BadOutput(f"{entry.name} gave {article} {what} for view {view} with values that are not finite.")
+    return array
 
 
 def scores(capture: Capture, folder: Path, entry: Entry, weights: str | None, speak: Speaker) -> dict[str, Any]:
     """The parts of a record that come from scoring the files in `folder`."""
-    found = evaluate.score(capture, folder, entry.outputs, Path(weights) if weights else None, speak.progress)
+    tracks = evaluate.tracks_in(capture, folder)
+    found = evaluate.score(capture, folder, tracks, Path(weights) if weights else None, speak.progress)
     values = [records.Value(**vars(value)) for value in found.values]
     used = sorted({value.metric for value in found.values})
-    absent = {track: "the contestant has no output for it" for track in evaluate.TRACKS if track not in entry.outputs}
+    absent = {track: why_absent(track, tracks, entry) for track in evaluate.TRACKS if track not in tracks}
     return {
         "values": values,
         "aggregates": statistics.aggregates(values),
         "unavailable": absent | found.unavailable,
         "metrics": {
-            name: {"version": METRICS[name].version, "weights_sha256": found.lpips_sha256 if name == "lpips" else None}
+            name: {
+                "version": METRICS[name].version,
+                "weights_sha256": found.lpips_sha256 if name.endswith("lpips") else None,
+            }
             for name in used
         },
     }
+
+
+def why_absent(track: str, tracks: Sequence[str], entry: Entry) -> str:
+    """Why a finished job has left nothing for `track`, having left files for `tracks`."""
+    if track not in evaluate.KERNEL_TRACKS:
+        return "the contestant has no output for it"
+    if "kernel" not in entry.outputs:
+        return "the contestant has no model of the blur"
+    if "kernel-test" not in tracks:
+        return "the contestant cannot tell the blur of a photograph that it was not trained on"
+    return "the run was without --protocol paper"
 
 
 def preamble(job: Mapping[str, Any], capture: Capture, entry: Entry, rasterizer: str | None) -> dict[str, Any]:
@@ -227,8 +313,9 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def headline(record: records.Record) -> dict[str, Any]:
-    """What the runner shows of a finished job."""
+    """What the runner shows of a finished job: PSNR by track (of kernel accuracy, re-blurred) and seconds."""
     psnr = {a.track: a.mean for a in record.aggregates if a.metric == "psnr"}
+    psnr |= {a.track: a.mean for a in record.aggregates if (a.track, a.metric) == ("kernel", "reblur_psnr")}
     return {"psnr": psnr, "train_s": (record.times or {}).get("train_s")}
 
 

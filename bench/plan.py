@@ -18,6 +18,10 @@ from methods.contestant import Entry
 from methods.registry import load
 
 Device = Literal["cpu", "cuda"]
+Protocol = Literal["standard", "paper"]
+
+CLEAN_SOURCE = "sharp-3dgs"
+"""The contestant whose renders of the held-out views stand for clean images under the protocol "paper"."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Job:
     capture_argument and method_argument: as on the command line, so that another process finds them again.
     changed: settings that differ from the preset's, as "FAMILY.SETTING=VALUE".
     parts: what `id` is the hash of. skip: why this job cannot run here, None if it can.
+    clean: the job whose renders this one is to re-blur, so which must be finished first; None without one.
     """
 
     capture_name: str
@@ -40,6 +45,7 @@ class Job:
     configs: dict[str, dict[str, Any]]
     parts: dict[str, Any]
     skip: str | None = None
+    clean: "Job | None" = None
 
     @property
     def id(self) -> str:
@@ -57,6 +63,7 @@ class Job:
             *("bench", "run", self.capture_argument, "--methods", self.method_argument),
             *("--preset", self.preset, "--seeds", str(self.seed), "--device", self.device),
             *(word for text in self.changed for word in ("--set", text)),
+            *(("--protocol", "paper") if self.clean else ()),
         ]
 
 
@@ -68,10 +75,13 @@ def plan(
     device: Device,
     source_hash: str,
     changes: Mapping[str, Mapping[str, Any]] | None = None,
+    protocol: Protocol = "standard",
 ) -> list[Job]:
     """All jobs of a run, captures outermost; `captures` and `methods` come with their command-line argument.
 
-    `changes` to the preset's settings, by family, are for ablations; a job's record tells of them.
+    `changes` to the preset's settings, by family, are for ablations; a job's record tells of them. Under the
+    protocol "paper", models of the blur are tried on the renders of `CLEAN_SOURCE` as well (seed paper, section
+    4.3.1), whose jobs then come first.
 
     Raises InputError for an unknown preset, for two captures or methods of one name, or for a repeated seed.
     """
@@ -85,9 +95,13 @@ def plan(
     families = {family for _, entry in methods for family in entry.configs}
     if idle := sorted(set(changes or {}) - families):
         raise InputError(f"--set changes {idle[0]}, which none of the chosen methods uses.")
+    if protocol == "paper":
+        methods = sorted(methods, key=lambda method: method[1].name != CLEAN_SOURCE)
     jobs = []
     for capture_argument, capture in captures:
+        clean_jobs: dict[int, Job] = {}
         for method_argument, entry in methods:
+            reblurs = protocol == "paper" and "kernel" in entry.outputs and capture.has_truth
             configs = configuration.resolve(entry.configs, preset, entry.changes)
             own = {family: dict(new) for family, new in (changes or {}).items() if family in configs}
             for family, new in own.items():
@@ -107,21 +121,26 @@ def plan(
                 if method_argument != entry.name:
                     file = Path(method_argument.removesuffix("+3dgs"))
                     parts["file"] = hashlib.sha256(file.read_bytes()).hexdigest()
-                jobs.append(
-                    Job(
-                        capture.name,
-                        capture_argument,
-                        method_argument,
-                        entry,
-                        seed,
-                        preset,
-                        tuple(settings),
-                        device,
-                        configs,
-                        parts,
-                        _reason_to_skip(capture, entry, device),
-                    )
+                clean = clean_jobs[seed] if reblurs else None
+                if clean:
+                    parts["clean"] = clean.id
+                job = Job(
+                    capture.name,
+                    capture_argument,
+                    method_argument,
+                    entry,
+                    seed,
+                    preset,
+                    tuple(settings),
+                    device,
+                    configs,
+                    parts,
+                    _reason_to_skip(capture, entry, device),
+                    clean,
                 )
+                if entry.name == CLEAN_SOURCE:
+                    clean_jobs[seed] = job
+                jobs.append(job)
     return jobs
 
 

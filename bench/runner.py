@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from bench.environment import ROOT
-from bench.job import LOG, RECORD, hashes, preamble
+from bench.job import LOG, RECORD, hashes, headline, preamble
 from bench.plan import Job
 from datasets.capture import Capture
 from datasets.errors import InputError
@@ -92,9 +92,21 @@ def run(
     at_work: list[tuple[Progress, Worker]] = []
     try:
         while todo or at_work:
-            while todo and len(at_work) < workers:
-                progress, action = todo.pop(0)
-                at_work.append((progress, Worker(progress, action, out, lpips_weights, events)))
+            waiting = []
+            for progress, action in todo:
+                clean = next((other for other in board if other.job is progress.job.clean), None)
+                if clean and clean.state in ("failed", "skipped"):
+                    progress.state, progress.reason = "failed", f"{clean.job.entry.name}, which it re-blurs, failed"
+                    capture = captures[progress.job.capture_name]
+                    where = out / progress.job.folder
+                    write_unfinished(progress.job, capture, where, "failed", "NoCleanImages", progress.reason)
+                elif len(at_work) == workers or (clean and clean.state in ("waiting", "running")):
+                    waiting.append((progress, action))
+                else:
+                    at_work.append((progress, Worker(progress, action, out, lpips_weights, events)))
+            todo = waiting
+            if not at_work:
+                break
             progress, event = events.get()
             if event["event"] == "progress":
                 progress.done, progress.total, progress.what = event["done"], event["total"], event["what"]
@@ -122,12 +134,11 @@ def _settle(progress: Progress, captures: Mapping[str, Capture], out: Path, lpip
     if finished is None:
         return "fit"
     weights = lpips_digest(lpips_weights)
-    used = finished.metrics["lpips"].weights_sha256 if "lpips" in finished.metrics else None
+    used = next((m.weights_sha256 for name, m in finished.metrics.items() if name.endswith("lpips")), None)
     if weights and weights != used and capture_has_truth:
         return "score"
-    progress.state = "kept"
-    progress.psnr = {a.track: a.mean for a in finished.aggregates if a.metric == "psnr"}
-    progress.train_s = (finished.times or {}).get("train_s")
+    shown = headline(finished)
+    progress.state, progress.psnr, progress.train_s = "kept", shown["psnr"], shown["train_s"]
     return None
 
 
@@ -244,6 +255,7 @@ class Worker:
             "parts": job.parts,
             "id": job.id,
             "command": job.command,
+            "clean": {"folder": str((out / job.clean.folder).resolve()), "id": job.clean.id} if job.clean else None,
             "lpips_weights": str(lpips_weights) if lpips_weights else None,
         }
         self.request = self.partial.with_name(f"{self.partial.name}.json")

@@ -23,8 +23,10 @@ from pydantic import (
     model_validator,
 )
 
-Track = Literal["novel", "deblur", "kernel"]
-"""novel: sharp renders, held-out poses. deblur: sharp outputs, training poses. kernel: model of the blur."""
+Track = Literal["novel", "deblur", "kernel", "kernel-test", "kernel-paper"]
+"""novel: sharp renders, held-out poses. deblur: sharp outputs, training poses. kernel: sharp twins of the training
+photographs under the method's blur. kernel-test: the same at held-out poses. kernel-paper: renders of splats trained
+on the sharp twins under the method's blur, held-out poses (seed paper, section 4.3.1)."""
 
 Status = Literal["ok", "failed", "skipped"]
 
@@ -152,6 +154,15 @@ class Memory(Part):
     """The two cannot be compared: a process counts its libraries, the allocator only tensors."""
 
 
+class Blur(Part):
+    """A method's model of the blur."""
+
+    spread: Literal["gather", "scatter"]
+    """gather: each pixel averages its surroundings. scatter: each sharp point spreads its light, as a lens does."""
+    clean_job: Sha256 | None = None
+    """Identity of the job whose renders are the clean images of the track kernel-paper."""
+
+
 class Value(Part):
     track: Track
     view: Name
@@ -224,6 +235,8 @@ class Record(Part):
     """Gaussians of the fitted scene; None for a method without them."""
     model_bytes: Count | None = None
     render_fps: Amount | None = None
+    blur: Blur | None = None
+    """None for a method without a model of the blur."""
     values: Annotated[tuple[Value, ...], AfterValidator(_by_place)] = ()
     """Every metric on every view: what all tables are made from."""
     aggregates: Annotated[tuple[Aggregate, ...], AfterValidator(_by_metric)] = ()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 CONTESTANTS = Path(__file__).parent / "bench" / "contestants"
 MEAN_COLOR = str(CONTESTANTS / "mean_color.py")
+BLURRING = str(CONTESTANTS / "blurring.py")
 TROUBLED = str(CONTESTANTS / "troubled.py")
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]

@@ -1,13 +1,19 @@
 """2D restorers as contestants: each makes the photographs sharp one by one, without knowing of the others."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.capture import Photographs
-from methods.contestant import Cost, Setting
+from datasets.capture import Photograph, Photographs
+from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
+from methods.contestant import Cost, Kernel, Setting
 from methods.cost import Meter
+
+if TYPE_CHECKING:
+    from methods.restoration.richardson_lucy import RichardsonLucyConfig
 
 
 class Restoration:
@@ -21,6 +27,21 @@ class Restoration:
 
     def save(self, folder: Path) -> None:
         pass
+
+
+class Deconvolution(Restoration):
+    """Photographs restored by Richardson-Lucy, whose model of the blur is the defocus map of the photograph itself."""
+
+    def __init__(self, restoration: Restoration, config: "RichardsonLucyConfig") -> None:
+        super().__init__(restoration.images, restoration.cost)
+        self.config = config
+
+    def kernel(self, photograph: Photograph) -> Kernel:
+        from methods.restoration.richardson_lucy import defocus, reblur
+
+        _, sigma = defocus(photograph.image.astype(np.float32) / 255, self.config)
+        blur = partial(reblur, sigma=sigma, psf=self.config.psf)
+        return Kernel(sigma / SIGMA_PER_RADIUS_LEAST_SQUARES, blur, "gather")
 
 
 def restore_each(
@@ -41,9 +62,10 @@ def photographs_as_they_are(photographs: Photographs, setting: Setting) -> Resto
     return restore_each(photographs, setting, lambda image: image)
 
 
-def richardson_lucy(photographs: Photographs, setting: Setting) -> Restoration:
+def richardson_lucy(photographs: Photographs, setting: Setting) -> Deconvolution:
     """Spatially varying Richardson-Lucy with a defocus map from each photograph alone."""
     from methods.restoration.richardson_lucy import RichardsonLucyConfig, restore
 
     config = setting.config("rl", RichardsonLucyConfig)
-    return restore_each(photographs, setting, lambda image: restore(image, config).image)
+    restoration = restore_each(photographs, setting, lambda image: restore(image, config).image)
+    return Deconvolution(restoration, config)

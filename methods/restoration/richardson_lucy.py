@@ -116,17 +116,38 @@ def restore(image: np.ndarray, config: RichardsonLucyConfig | None = None) -> Re
         InputError: the array is not [H, W, 3], is empty, or holds a value outside 0..1 or NaN.
     """
     config = config or RichardsonLucyConfig()
+    linear, sigma = defocus(image, config)
+    if not sigma.any():
+        return Restored(image.astype(np.float32), sigma)
+    sharp = richardson_lucy(linear, varying_blur(sigma, config.psf), config.iterations, config.tv_weight)
+    return Restored(linear_to_srgb(sharp).astype(np.float32), sigma)
+
+
+def defocus(image: np.ndarray, config: RichardsonLucyConfig) -> tuple[np.ndarray, np.ndarray]:
+    """A photograph [H, W, 3] sRGB 0..1 in linear light, and its blur [H, W] px (sigma) as it is assumed.
+
+    Raises InputError as `restore` does.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise InputError(f"A photograph is an array [height, width, 3], but this one has the shape {image.shape}.")
     if not np.all((image >= 0) & (image <= 1)):
         raise InputError("A photograph holds sRGB values from 0 to 1, but this one has values outside (or NaN).")
     linear = srgb_to_linear(image.astype(np.float32)).astype(np.float32)
     sigma = estimate_defocus(linear, config.defocus)
-    sigma = np.where(sigma < config.sharp_below, np.float32(0), sigma)
+    return linear, np.where(sigma < config.sharp_below, np.float32(0), sigma)
+
+
+def reblur(sharp: np.ndarray, sigma: np.ndarray, psf: Literal["disk", "gaussian"] = "disk") -> np.ndarray:
+    """Blur a sharp image [H, W, 3] (sRGB, 0..1) in linear light by the operator that `restore` inverts.
+
+    Beyond its border the image is continued by reflection. `sigma` as for `varying_blur`.
+    """
     if not sigma.any():
-        return Restored(image.astype(np.float32), sigma)
-    sharp = richardson_lucy(linear, varying_blur(sigma, config.psf), config.iterations, config.tv_weight)
-    return Restored(linear_to_srgb(sharp).astype(np.float32), sigma)
+        return sharp
+    blur = varying_blur(sigma, psf)
+    around = ((blur.margin, blur.margin), (blur.margin, blur.margin), (0, 0))
+    linear = np.pad(srgb_to_linear(sharp).astype(np.float32), around, mode="symmetric")
+    return linear_to_srgb(blur.forward(linear)).astype(np.float32)
 
 
 def richardson_lucy(observed: np.ndarray, blur: VaryingBlur, iterations: int, tv_weight: float = 0.0) -> np.ndarray:

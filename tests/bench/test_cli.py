@@ -65,7 +65,7 @@ def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
         (("list", "method"), "did you mean methods?"),
         (("list",), "cannot list nothing"),
         (("eval", "demo", "nowhere"), "no folder nowhere"),
-        (("eval", "demo", "."), "neither novel/ nor deblur/"),
+        (("eval", "demo", "."), "none of novel/, deblur/, kernel/"),
         (("report", "nowhere"), "nowhere"),
         (("report", "."), "no record"),
         (("synth", "beetel"), "did you mean"),
