@@ -67,7 +67,7 @@ def table(board: list[Progress], now: float) -> Table:
     for progress in board:
         shown.add_row(
             progress.job.capture_name,
-            progress.job.entry.name,
+            _method(progress),
             str(progress.job.seed),
             _STATE[progress.state],
             progress.reason or _advance(progress, now),
@@ -81,7 +81,13 @@ def table(board: list[Progress], now: float) -> Table:
 
 
 def _name(progress: Progress) -> str:
-    return f"{progress.job.capture_name} / {progress.job.entry.name} / seed {progress.job.seed}"
+    return f"{progress.job.capture_name} / {_method(progress)} / seed {progress.job.seed}"
+
+
+def _method(progress: Progress) -> str:
+    """Its name; with what an ablation changes, where jobs of several changes run side by side."""
+    job = progress.job
+    return f"{job.entry.name} ({', '.join(job.changed)})" if job.within and job.changed else job.entry.name
 
 
 def _advance(progress: Progress, now: float) -> str:

@@ -11,6 +11,7 @@ DISK_ERRORS = (
 
 VERBS = {
     "run": "let contestants compete on captures, score what they leave, write the leaderboard",
+    "ablate": "run the ablations that a contestant declares, and write their tables",
     "synth": "render a macro capture in Blender, with exact defocus and exact ground truth",
     "convert": "write a capture in our form, smaller if wished",
     "eval": "score a folder of images from anybody's program against a capture",

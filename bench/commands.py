@@ -93,6 +93,61 @@ def run(
     return 1 if any(progress.state == "failed" for progress in board) else 0
 
 
+@app.command(help=VERBS["ablate"])
+def ablate(
+    method: Annotated[str, typer.Argument(help="name of a contestant, or a Python file that declares one")],
+    captures: Annotated[list[str] | None, typer.Argument(help="folders or names; none means demo")] = None,
+    studies: Annotated[str, typer.Option(help="all, or names with commas between")] = "all",
+    preset: Annotated[str, typer.Option(help="auto, smoke, quick or paper")] = "auto",
+    seeds: Annotated[str, typer.Option(help="whole numbers with commas between")] = "0",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    jobs: Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder  [default: runs/ablate-METHOD-CAPTURES-PRESET]")] = None,
+    lpips_weights: LpipsWeights = None,
+    as_json: Json = False,
+) -> int:
+    """Print the tables; exit code 1 if a job failed."""
+    from bench import ablate as ablations
+    from bench import environment, runner
+    from bench.board import Board
+    from bench.listing import show as show_table
+    from datasets.captures import open_capture
+    from methods import contestants
+    from reports import ablation
+
+    console = Console(stderr=True)
+    kind = _device(device)
+    chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
+    entry = contestants.find(method)
+    names = [] if studies == "all" else [name.strip() for name in studies.split(",") if name.strip()]
+    wanted_studies = ablations.studies_of(entry, names)
+    opened = [(argument, open_capture(argument)) for argument in captures or ["demo"]]
+    wanted = ablations.jobs(
+        wanted_studies, opened, (method, entry), _seeds(seeds), chosen, kind, environment.source_hash()
+    )
+    named = "+".join(capture.name for _, capture in opened)
+    folder = out or Path("runs") / "-".join(["ablate", entry.name, named, chosen])
+    runner.lpips_digest(lpips_weights)  # a bad file is named before anything runs
+    workers = jobs or (1 if kind == "cuda" else environment.cores())
+    console.print(f"{len(wanted)} jobs into {folder}; preset {chosen}, device {kind}, {workers} at a time")
+    with runner.lock(folder), Board(console) as show:
+        board = runner.run(wanted, {c.name: c for _, c in opened}, folder, workers, lpips_weights, show)
+        found = ablations.write(wanted_studies, folder)
+    tables = {name: ablation.table(variants) for name, variants in found.items()}
+    if as_json:
+        print(json.dumps(tables, indent=1))
+    for name, rows in tables.items():
+        if not as_json:
+            shown = ("row", "changes", "status", "psnr", "difference", "ssim", "lpips", "train_s", "peak_mb")
+            show_table([{key: _short(row[key]) for key in shown} for row in rows], *shown)
+        print(f"{wanted_studies[name].title}: {folder / f'{name}.md'}", file=sys.stderr)
+    return 1 if any(progress.state == "failed" for progress in board) else 0
+
+
+def _short(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else "–" if value is None else value
+
+
 @app.command(help=VERBS["synth"])
 def synth(
     recipe: Annotated[str, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")],

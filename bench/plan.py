@@ -32,6 +32,7 @@ class Job:
     changed: settings that differ from the preset's, as "FAMILY.SETTING=VALUE".
     parts: what `id` is the hash of. skip: why this job cannot run here, None if it can.
     clean: the job whose renders this one is to re-blur, so which must be finished first; None without one.
+    within: folder of the run that keeps it apart from jobs of the same capture, method and seed; "" for the run's own.
     """
 
     capture_name: str
@@ -46,6 +47,7 @@ class Job:
     parts: dict[str, Any]
     skip: str | None = None
     clean: "Job | None" = None
+    within: str = ""
 
     @property
     def id(self) -> str:
@@ -54,7 +56,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """Where its files lie, relative to the run."""
-        return Path("jobs", self.capture_name, self.entry.name, f"seed{self.seed}")
+        return Path(self.within, "jobs", self.capture_name, self.entry.name, f"seed{self.seed}")
 
     @property
     def command(self) -> list[str]:
