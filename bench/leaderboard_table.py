@@ -7,19 +7,35 @@ from rich.table import Table
 from reports.columns import formatted
 from reports.rows import Row
 
-SHOWN = ("psnr", "ssim", "lpips", "mask_psnr", "deblur_psnr", "train_s", "peak_mb")
+SHOWN = {
+    "psnr": "psnr",
+    "ssim": "ssim",
+    "lpips": "lpips",
+    "mask_psnr": "mask",
+    "deblur_psnr": "deblur",
+    "identity_psnr": "identity",
+    "reblur_psnr": "re-blur",
+    "coc_mae_px": "CoC px",
+    "train_s": "train_s",
+    "peak_mb": "peak_mb",
+}
+"""Columns and their headings."""
+
+OF_BLUR = ("identity_psnr", "reblur_psnr", "coc_mae_px")
+"""Shown only where a method has a number in them."""
 
 
 def table(rows: Sequence[Row]) -> Table:
     """Methods, best first; what is no competitor is dimmed."""
+    columns = [name for name in SHOWN if name not in OF_BLUR or any(row.scores[name] for row in rows)]
     shown = Table(box=None, pad_edge=False)
     shown.add_column("method", no_wrap=True)
-    for column in SHOWN:
-        shown.add_column(column.replace("_psnr", ""), justify="right", no_wrap=True)
+    for column in columns:
+        shown.add_column(SHOWN[column], justify="right", no_wrap=True)
     shown.add_column("")
     for row in rows:
         cells = row.cells()
-        values = [formatted(column, cells[column]) for column in SHOWN]
+        values = [formatted(column, cells[column]) for column in columns]
         outcome = "" if row.status == "ok" else row.status
         kind = row.changed or ("oracle" if row.oracle else row.kind)
         style = "dim" if row.oracle or row.kind == "control" else ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from reports.columns import formatted
-from reports.rows import Row
+from reports.columns import DASH, HEADINGS, RANKED, formatted
+from reports.rows import Row, best_first
 
 
 def escaped(text: object) -> str:
@@ -64,3 +64,33 @@ def seeds(row: Row, column: str) -> str:
     """How many seeds, and how far they lie apart."""
     spread = row.seed_spread[column]
     return str(row.seeds) if spread is None else f"{row.seeds} (s.d. {formatted(column, spread)})"
+
+
+def track_table(
+    table: Sequence[Row],
+    columns: Sequence[str],
+    notes: dict[str, int],
+    facts: Mapping[str, Callable[[Row], str]] | None = None,
+    more: Sequence[Sequence[str]] = (),
+) -> str:
+    """The table of one track, best first by the column that is ranked; empty where no method has a number in it.
+
+    `facts` are further columns of text by heading, `more` further lines, of other data.
+    """
+    if not any(row.scores[column] for row in table for column in columns):
+        return ""
+    lead = next(column for column in columns if column in RANKED)
+    facts = {"kind": kind, "status": outcome} if facts is None else {"kind": kind, **facts, "status": outcome}
+    header = ["rank", "method", *facts, "captures", "seeds", *(HEADINGS[name] for name in columns)]
+    lines = [
+        [
+            str(row.ranks.get(lead, DASH)),
+            named(row),
+            *(fact(row) for fact in facts.values()),
+            str(row.captures),
+            seeds(row, lead),
+            *(score(row, column, notes) for column in columns),
+        ]
+        for row in sorted(table, key=lambda row: (*best_first(row, lead), row.method))
+    ]
+    return grid(header, [*lines, *more], left=2 + len(facts))

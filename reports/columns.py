@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 from reports.records import Record
 
-SCORES: dict[str, tuple[str, str]] = {
+BLUR_METRICS = (
+    *("identity_psnr", "reblur_psnr", "ceiling_psnr"),
+    *("identity_ssim", "reblur_ssim", "identity_lpips", "reblur_lpips"),
+)
+"""Of a clean image under a method's blur."""
+
+COC_BINS = ("coc_mae_0_1_px", "coc_mae_1_2_px", "coc_mae_2_4_px", "coc_mae_4_8_px", "coc_mae_8_up_px")
+
+COC_METRICS = ("coc_mae_px", "coc_mae_inner_px", "coc_corr", *COC_BINS)
+"""Of a map of the circles of confusion."""
+
+_AGREED: dict[str, tuple[str, str]] = {
     "psnr": ("novel", "psnr"),
     "ssim": ("novel", "ssim"),
     "lpips": ("novel", "lpips"),
@@ -14,10 +25,18 @@ SCORES: dict[str, tuple[str, str]] = {
     "deblur_psnr": ("deblur", "psnr"),
     "deblur_ssim": ("deblur", "ssim"),
     "deblur_lpips": ("deblur", "lpips"),
-    "deblur_mask_psnr": ("deblur", "mask_psnr"),
     "reblur_psnr": ("kernel", "reblur_psnr"),
     "identity_psnr": ("kernel", "identity_psnr"),
     "coc_mae_px": ("kernel", "coc_mae_px"),
+}
+"""Scores that the CSV has."""
+
+SCORES: dict[str, tuple[str, str]] = {
+    **_AGREED,
+    "deblur_mask_psnr": ("deblur", "mask_psnr"),
+    **{metric: ("kernel", metric) for metric in (*BLUR_METRICS, *COC_METRICS)},
+    **{f"test_{metric}": ("kernel-test", metric) for metric in (*BLUR_METRICS, *COC_METRICS)},
+    **{f"paper_{metric}": ("kernel-paper", metric) for metric in BLUR_METRICS},
 }
 """The columns that come from per-view values, with the track and the metric of each."""
 
@@ -28,21 +47,33 @@ COSTS: dict[str, Callable[[Record], float | None]] = {
 }
 """The columns that come from the job as a whole."""
 
-MARKDOWN_ONLY = ("deblur_mask_psnr",)
-"""Scores that people see and the CSV leaves out, so that its columns stay what they are."""
-
-COLUMNS = (
-    *("method", "status", "oracle", "captures", "seeds"),
-    *(column for column in SCORES if column not in MARKDOWN_ONLY),
-    *COSTS,
-)
+COLUMNS = ("method", "status", "oracle", "captures", "seeds", *_AGREED, *COSTS)
+"""Of the CSV. Scores of later days are for Markdown, so that these columns stay what they are."""
 
 RESULT_COLUMNS = ("capture", "method", "seed", "track", "view", "metric", "value")
 
-RANKED = ("psnr", "deblur_psnr")
+RANKED = ("psnr", "deblur_psnr", "reblur_psnr", "test_reblur_psnr", "paper_reblur_psnr")
 """Columns that a rank is given for."""
 
 DASH = "–"
+
+_BLUR_HEADINGS = {
+    "identity_psnr": "identity PSNR",
+    "reblur_psnr": "re-blurred PSNR ↑",
+    "ceiling_psnr": "ceiling PSNR",
+    "identity_ssim": "identity SSIM",
+    "reblur_ssim": "re-blurred SSIM ↑",
+    "identity_lpips": "identity LPIPS",
+    "reblur_lpips": "re-blurred LPIPS ↓",
+    "coc_mae_px": "CoC error, px ↓",
+    "coc_mae_inner_px": "away from edges, px ↓",
+    "coc_corr": "CoC correlation ↑",
+    "coc_mae_0_1_px": "0-1 px",
+    "coc_mae_1_2_px": "1-2 px",
+    "coc_mae_2_4_px": "2-4 px",
+    "coc_mae_4_8_px": "4-8 px",
+    "coc_mae_8_up_px": "8 px and more",
+}
 
 HEADINGS = {
     "psnr": "PSNR ↑",
@@ -53,19 +84,14 @@ HEADINGS = {
     "deblur_ssim": "SSIM ↑",
     "deblur_lpips": "LPIPS ↓",
     "deblur_mask_psnr": "mask PSNR ↑",
-    "reblur_psnr": "re-blur PSNR ↑",
-    "identity_psnr": "identity PSNR",
-    "coc_mae_px": "CoC error, px ↓",
+    **{name: _BLUR_HEADINGS[metric] for name, (_, metric) in SCORES.items() if metric in _BLUR_HEADINGS},
     "train_s": "training, s",
     "peak_mb": "peak memory, MiB",
     "gaussians": "Gaussians",
 }
 
 DECIMALS = {
-    "ssim": 3,
-    "lpips": 3,
-    "deblur_ssim": 3,
-    "deblur_lpips": 3,
+    **{name: 3 for name, (_, metric) in SCORES.items() if metric.endswith(("ssim", "lpips", "corr"))},
     "train_s": 1,
     "peak_mb": 0,
     "gaussians": 0,

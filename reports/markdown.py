@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reports.cells import escaped, footnote, grid, kind, label, named, outcome, score, seeds
+from reports.cells import escaped, footnote, grid, label, named, track_table
 from reports.columns import COSTS, DASH, HEADINGS, formatted
+from reports.kernel_tables import kernel_accuracy
 from reports.records import Capture, Method, Record
-from reports.rows import Row, best_first, by_view, competes, finished_jobs, in_order, job_name, rows
+from reports.rows import Row, by_view, competes, finished_jobs, in_order, job_name, rows
 from reports.statistics import rank_groups, stratified_mean
 
 
@@ -25,7 +26,7 @@ def markdown(records: Iterable[Record]) -> str:
         _scores(
             "Deblurring", _DEBLUR, table, ("deblur_psnr", "deblur_ssim", "deblur_lpips", "deblur_mask_psnr"), notes
         ),
-        _scores("Kernel accuracy", _KERNEL, table, ("reblur_psnr", "identity_psnr", "coc_mae_px"), notes),
+        kernel_accuracy(ordered, table, notes),
         _costs(ordered, table, notes),
         _wins(ordered),
         _failures(ordered),
@@ -43,10 +44,6 @@ _NOVEL = (
     "Controls (in italics) and methods that lack a view have no rank."
 )
 _DEBLUR = "Sharp outputs at the training poses against their sharp twins; marks as above."
-_KERNEL = (
-    "The sharp twin under the method's own blur against the photograph; identity: the sharp twin as it is; "
-    "CoC error: of the radius, over the object."
-)
 
 
 def brief(records: Iterable[Record]) -> str:
@@ -63,23 +60,8 @@ def brief(records: Iterable[Record]) -> str:
 
 def _scores(title: str, caption: str, table: Sequence[Row], columns: Sequence[str], notes: dict[str, int]) -> str:
     """The section of one track; empty where no method has a number in it."""
-    if not any(row.scores[column] for row in table for column in columns):
-        return ""
-    lead = columns[0]
-    header = ["rank", "method", "kind", "status", "captures", "seeds", *(HEADINGS[name] for name in columns)]
-    lines = [
-        [
-            str(row.ranks.get(lead, DASH)),
-            named(row),
-            kind(row),
-            outcome(row),
-            str(row.captures),
-            seeds(row, lead),
-            *(score(row, column, notes) for column in columns),
-        ]
-        for row in sorted(table, key=lambda row: (*best_first(row, lead), row.method))
-    ]
-    return f"## {title}\n\n{caption}\n\n{grid(header, lines, left=4)}"
+    scores = track_table(table, columns, notes)
+    return f"## {title}\n\n{caption}\n\n{scores}" if scores else ""
 
 
 def _costs(records: Sequence[Record], table: Sequence[Row], notes: dict[str, int]) -> str:
@@ -207,7 +189,7 @@ def _published(method: Method) -> str:
     """The source's own numbers. They stand beside ours only to be recognised: the data are others."""
     if not method.published:
         return DASH
-    numbers = [f"{name} {value}" for name, value in sorted(method.published.items()) if name != "data"]
+    numbers = [f"{name} {value}" for name, value in sorted(method.published.items()) if name not in ("data", "kernel")]
     return escaped(f"{', '.join(numbers)} ({method.published.get('data', 'data not named')})")
 
 

@@ -22,6 +22,8 @@ class Row:
     """faithful, adapted, ours or control."""
     oracle: bool
     uses_optics: bool
+    spread: str
+    """How its model of the blur moves light: gather or scatter; empty without one."""
     changed: str
     """Of an ablation: the settings that differ from its preset's; else empty."""
     captures: int
@@ -198,6 +200,7 @@ def _row(
         kind=about.status,
         oracle=about.oracle,
         uses_optics=about.uses_optics,
+        spread=", ".join(sorted({record.blur.spread for record in finished if record.blur})),
         changed=about.changed,
         captures=len({record.capture.name for record in finished}),
         seeds=len({record.seed for record in finished}),

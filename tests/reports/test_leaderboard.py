@@ -273,14 +273,73 @@ def test_every_table_has_as_many_cells_in_each_line():
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 
 
-def test_lens_data_is_marked_and_the_kernel_track_has_its_table():
-    kernel = [
-        {"track": "kernel", "view": "0000", "metric": metric, "value": value}
-        for metric, value in (("reblur_psnr", 33.0), ("identity_psnr", 26.0), ("coc_mae_px", 0.4))
+def kernel_values(**tracks):
+    """Values of {track: {metric: values by view}}, an underscore in a track's name for its hyphen."""
+    return [
+        {"track": track.replace("_", "-"), "view": f"{view:04d}", "metric": metric, "value": float(value)}
+        for track, metrics in tracks.items()
+        for metric, by_view in metrics.items()
+        for view, value in enumerate(by_view)
     ]
-    text = leaderboard.markdown([job("lens", values=kernel, about={"uses_optics": True})])
-    assert "| lens | faithful, lens data |" in text
-    assert "| 33.00 | 26.00 | 0.40 |" in section(text, "Kernel accuracy")
+
+
+def subsection(text, title):
+    return re.search(rf"^### {title}\n(.*?)(?=^##|^\[\^|\Z)", text, re.MULTILINE | re.DOTALL)[1]
+
+
+def knows_blur(method, reblur, spread="gather", **changes):
+    """The record of a method with a model of the blur, `reblur` dB by training view."""
+    coc = {"coc_mae_px": [0.4, 0.5], "coc_mae_inner_px": [0.3, 0.4], "coc_corr": [0.91, 0.93]}
+    base = {"identity_psnr": [26, 27], "reblur_psnr": reblur, "ceiling_psnr": [44, 45], "reblur_ssim": [0.9, 0.92]}
+    values = kernel_values(
+        kernel=base | coc | {"coc_mae_0_1_px": [0.2, 0.2], "coc_mae_8_up_px": [2.5]},
+        kernel_test={name: [value[0] - 1] for name, value in (base | coc).items()},
+        kernel_paper=base | {"identity_ssim": [0.8, 0.9]},
+    )
+    return job(method, values=values, blur={"spread": spread}, **changes)
+
+
+def test_lens_data_is_marked_and_the_kernel_track_has_its_tables():
+    found = [
+        knows_blur("joint", [36, 37]),
+        knows_blur("lens", [40, 42], "scatter", about={"uses_optics": True}),
+        job("3dgs", novel={"psnr": [24, 25]}, unavailable={"kernel": "the contestant has no model of the blur"}),
+    ]
+    text = leaderboard.markdown(found)
+    training = subsection(text, "Training views")
+    assert "| lens | faithful, lens data | scatter | ok | 1 | 1 | 26.50 ±" in training
+    numbers = re.findall(r"\d+\.\d+(?= ±)", line_of(training, "| joint |"))
+    assert numbers == ["26.50", "36.50", "44.50", "0.910", "0.45", "0.35", "0.920"]
+    assert re.search(r"\| 3dgs \| faithful \| – \| ok \|.* – \[\^\d+\] \|$", line_of(training, "3dgs"))
+    assert "the contestant has no model of the blur" in text
+    held_out = subsection(text, "Held-out views †")
+    assert "input of the method's estimate of its focus" in held_out
+    assert "| 25.00 | 39.00 | 43.00 | -0.100 |" in line_of(held_out, "| lens |")
+    assert "0.850 ±" in line_of(subsection(text, "The seed paper's protocol †"), "| joint |")
+    bins = line_of(subsection(text, "CoC error by amount of blur"), "| joint |")
+    assert bins.startswith("| joint | 0.20 ±")
+    assert bins.endswith("| 2.50 |")
+
+
+def test_models_of_the_blur_are_ranked_by_what_they_re_blur():
+    found = [knows_blur("a", [36, 37.1]), knows_blur("b", [36.2, 36.8]), knows_blur("c", [30, 31])]
+    rows = by_method([*found, knows_blur("known", [50, 51], about=ORACLE)])
+    assert [rows[name].ranks["reblur_psnr"] for name in "abc"] == [1, 1, 3]
+    assert rows["a"].ranks["paper_reblur_psnr"] == 1
+    assert rows["known"].ranks == {}
+    assert [row.spread for row in rows.values()] == ["gather"] * 4
+
+
+def test_the_seed_papers_own_re_blur_stands_under_ours_as_other_data():
+    kernel = {"data": "its Table 2", "identity_psnr": 37.24, "reblur_psnr": 42.58, "reblur_ssim": 0.989}
+    about = {"published": {"data": "its Table 1", "psnr": 32.5, "kernel": kernel}}
+    text = leaderboard.markdown([knows_blur("joint", [36, 37], about=about)])
+    table = subsection(text, "The seed paper's protocol †")
+    line = line_of(table, "published for other data")
+    assert line.startswith("| – | *joint, published for other data (its Table 2)* | – |")
+    assert line.endswith("| 37.24 | 42.58 | – | – | 0.989 | – | – |")
+    assert "| psnr 32.5 (its Table 1) |" in section(text, "Contestants")
+    assert "published for other data" not in subsection(text, "Training views")
 
 
 def test_memory_that_was_measured_in_two_ways_is_not_averaged():

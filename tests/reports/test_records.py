@@ -65,7 +65,7 @@ json_values = st.recursive(
 values = st.lists(
     st.builds(
         records.Value,
-        track=st.sampled_from(["novel", "deblur", "kernel"]),
+        track=st.sampled_from(["novel", "deblur", "kernel", "kernel-test", "kernel-paper"]),
         view=names,
         metric=st.sampled_from(["psnr", "ssim", "lpips"]),
         value=finite,
