@@ -5,6 +5,8 @@ They define what the fused kernels compute, and differentiate by autograd. Memor
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -55,3 +57,23 @@ def gauss_weights(
     weights = [torch.exp(precision * i * i) for i in range(k + 1)]
     total = weights[0] + 2 * sum(weights[1:], torch.zeros_like(sigma))
     return [weight / total for weight in weights]
+
+
+def spread_disk(
+    values: Tensor,  # [M, C]
+    rim: Tensor,  # [M] px
+    index: Tensor,  # [M] y W + x of each pixel, ascending
+    height: int,
+    width: int,
+) -> Tensor:  # [H, W, C]
+    """out[p + d] += clamp(rim_p + 1/2 - |d|, 0, 1) values[p], over all d."""
+    dense = values.new_zeros(height * width, values.shape[1]).index_put((index,), values).reshape(height, width, -1)
+    # Where there is no pixel the rim does not matter.
+    edge = rim.new_zeros(height * width).index_put((index,), rim).reshape(height, width)
+    k = math.ceil(float(rim.detach().max()) + 0.5) if len(rim) else 0
+    out = torch.zeros_like(pad(dense, (0, 0, k, k, k, k)))
+    for i in range(-k, k + 1):
+        for j in range(-k, k + 1):
+            covered = (edge + (0.5 - math.hypot(i, j))).clamp(0, 1)
+            out = out + pad(covered[..., None] * dense, (0, 0, k + j, k - j, k + i, k - i))
+    return out[k : k + height, k : k + width]
