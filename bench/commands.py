@@ -89,6 +89,7 @@ def run(
         leaderboard.write(folder, found)
         for _, capture in opened:
             _write_comparison(folder, capture, found)
+            _write_blur_maps(folder, capture, found)
     _print_leaderboard(found, folder, as_json)
     return 1 if any(progress.state == "failed" for progress in board) else 0
 

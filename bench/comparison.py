@@ -11,6 +11,7 @@ from datasets.images import read_rgb
 
 SIDE = 256  # px of the longer side of a cell, to be legible
 GAP, LABEL = 6, 22  # px
+BACKDROP = (24, 24, 24)
 
 
 def write_comparison(path: Path, capture: Capture, renders: Sequence[tuple[str, Path]]) -> bool:
@@ -22,24 +23,30 @@ def write_comparison(path: Path, capture: Capture, renders: Sequence[tuple[str, 
     renders = [(label, folder) for label, folder in renders if (folder / "novel").is_dir()]
     if not capture.has_truth or not renders:
         return False
-    view = max(capture.test, key=_defocus)
+    view = most_defocused(capture.test)
     cells = [("photograph", view.photograph().image)]
     cells += [(label, read_rgb(folder / "novel" / f"{view.name}.png")) for label, folder in renders]
     cells += [("sharp twin", view.truth().sharp)]
-    box = _object_box(view)
-    sheet = _sheet([(label, image[box]) for label, image in cells])
-    partial = path.with_name(f".{path.name}")
-    sheet.save(partial, format="PNG")
-    partial.replace(path)
+    box = object_box(view)
+    save(sheet([(label, image[box]) for label, image in cells]), path)
     return True
 
 
-def _defocus(view: View) -> float:
-    """Mean squared difference of photograph and sharp twin."""
-    return float(((view.photograph().image.astype(np.float32) - view.truth().sharp) ** 2).mean())
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a PNG so that a reader finds the old file or the new one."""
+    partial = path.with_name(f".{path.name}")
+    picture.save(partial, format="PNG")
+    partial.replace(path)
 
 
-def _object_box(view: View) -> tuple[slice, slice]:
+def most_defocused(views: Sequence[View]) -> View:
+    """The view whose photograph differs the most from its sharp twin, in the mean square."""
+    return max(
+        views, key=lambda view: float(((view.photograph().image - view.truth().sharp.astype(float)) ** 2).mean())
+    )
+
+
+def object_box(view: View) -> tuple[slice, slice]:
     """Rows and columns of the object with a margin; all where nothing is masked."""
     rows, columns = np.nonzero(view.truth().mask > 0.5)
     if not len(rows):
@@ -51,19 +58,24 @@ def _object_box(view: View) -> tuple[slice, slice]:
     )
 
 
-def _sheet(cells: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
+def sheet(cells: Sequence[tuple[str, np.ndarray]], columns: int | None = None) -> Image.Image:
+    """Images [H, W, 3] uint8 of one size with their labels, enlarged to be legible, in so many columns (None: in as
+    many as fit)."""
     height, width = cells[0][1].shape[:2]
     scale = max(1, round(SIDE / max(height, width)))
     height, width = scale * height, scale * width
-    columns = min(len(cells), max(3, 1600 // (width + GAP)))
+    columns = columns or min(len(cells), max(3, 1600 // (width + GAP)))
     rows = -(-len(cells) // columns)
     size = (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP)
-    sheet = Image.new("RGB", size, (24, 24, 24))
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    picture = Image.new("RGB", size, BACKDROP)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=14)
     for index, (label, image) in enumerate(cells):
         left = GAP + index % columns * (width + GAP)
         top = GAP + index // columns * (height + LABEL + GAP)
         draw.text((left, top + 2), label, fill=(230, 230, 230), font=font)
         # Whole-number enlargement without interpolation, so that pixels stay what they are.
-        sheet.paste(Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST), (left, top + LABEL))
-    return sheet
+        picture.paste(
+            Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.NEAREST),
+            (left, top + LABEL),
+        )
+    return picture

@@ -52,7 +52,8 @@ class Entry(NamedTuple):
     uses_optics: is given the known lens data; its row says so.
     configs: families of configuration files under methods/configs/, each read for the chosen preset.
     changes: settings, by family, that differ from those files, as where one method enters in two variants.
-    published: the source's own numbers, as {"data": ..., "psnr": ...}; other data than ours.
+    published: the source's own numbers, as {"data": ..., "psnr": ...}; other data than ours. Those of kernel accuracy
+        stand apart, as "kernel": {"data": ..., "reblur_psnr": ...}.
     studies: its ablations by name, for `bench ablate`.
     """
 

@@ -37,9 +37,9 @@ class Deconvolution(Restoration):
         self.config = config
 
     def kernel(self, photograph: Photograph) -> Kernel:
-        from methods.restoration.richardson_lucy import defocus, reblur
+        from methods.restoration.richardson_lucy import linear_and_sigma, reblur
 
-        _, sigma = defocus(photograph.image.astype(np.float32) / 255, self.config)
+        _, sigma = linear_and_sigma(photograph.image.astype(np.float32) / 255, self.config)
         blur = partial(reblur, sigma=sigma, psf=self.config.psf)
         return Kernel(sigma / SIGMA_PER_RADIUS_LEAST_SQUARES, blur, "gather")
 

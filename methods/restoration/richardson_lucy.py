@@ -116,14 +116,14 @@ def restore(image: np.ndarray, config: RichardsonLucyConfig | None = None) -> Re
         InputError: the array is not [H, W, 3], is empty, or holds a value outside 0..1 or NaN.
     """
     config = config or RichardsonLucyConfig()
-    linear, sigma = defocus(image, config)
+    linear, sigma = linear_and_sigma(image, config)
     if not sigma.any():
         return Restored(image.astype(np.float32), sigma)
     sharp = richardson_lucy(linear, varying_blur(sigma, config.psf), config.iterations, config.tv_weight)
     return Restored(linear_to_srgb(sharp).astype(np.float32), sigma)
 
 
-def defocus(image: np.ndarray, config: RichardsonLucyConfig) -> tuple[np.ndarray, np.ndarray]:
+def linear_and_sigma(image: np.ndarray, config: RichardsonLucyConfig) -> tuple[np.ndarray, np.ndarray]:
     """A photograph [H, W, 3] sRGB 0..1 in linear light, and its blur [H, W] px (sigma) as it is assumed.
 
     Raises InputError as `restore` does.

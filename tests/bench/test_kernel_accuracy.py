@@ -199,7 +199,7 @@ def test_the_seeds_protocol_blurs_what_splats_of_the_sharp_twins_show(bench: Ben
 def test_without_clean_images_the_seeds_protocol_fails_and_says_why(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     done = bench(
         *("run", tiny, "--methods", BLURRING, "--preset", "smoke", "--protocol", "paper", "--out", "run"),
-        *("--set", "3dgs.means_lr=1e30"),
+        *("--set", "3dgs.lr_means=1e30"),
         KERNEL="nothing",
     )
     assert done.returncode == 1

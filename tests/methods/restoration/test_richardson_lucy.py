@@ -11,6 +11,7 @@ from methods.restoration.richardson_lucy import (
     RichardsonLucyConfig,
     disk_kernel,
     gaussian_kernel,
+    reblur,
     restore,
     richardson_lucy,
     varying_blur,
@@ -179,6 +180,14 @@ def test_known_blur_is_undone_better_than_an_estimated_one() -> None:
     estimated = restore(blurred).image
     assert psnr(known, photograph(sharp)) > psnr(estimated, photograph(sharp)) + 1.2  # 1.7 dB measured
     assert psnr(estimated, photograph(sharp)) > psnr(blurred, photograph(sharp)) + 0.8  # 1.2 dB measured
+
+
+def test_reblurring_by_a_known_map_gives_the_photograph() -> None:
+    sharp = scene("immunohistochemistry")
+    blurred = reblur(photograph(sharp), np.full((128, 128), 0.55 * 3.0, np.float32))
+    inner = np.s_[8:-8, 8:-8]
+    assert psnr(blurred[inner], photograph(defocus(sharp, 3.0))[inner]) > 50  # 58 dB measured
+    np.testing.assert_array_equal(reblur(photograph(sharp), np.zeros((128, 128))), photograph(sharp))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
