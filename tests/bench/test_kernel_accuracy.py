@@ -1,6 +1,7 @@
 """Kernel accuracy: the metrics against their definition, and models of the blur from fit to leaderboard."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from datasets.color import linear_to_srgb, srgb_to_linear
 from datasets.images import read_exr, write_exr
 from methods import contestants
 
+ROOT = Path(__file__).resolve().parents[2]
 SILENT = SimpleNamespace(progress=lambda done, total, what: None)
 
 
@@ -175,6 +177,15 @@ def test_a_wrong_model_of_the_blur_is_a_failed_row(bench: Bench, tiny: Path, tmp
     done = bench("run", tiny, "--methods", BLURRING, "--out", "run", KERNEL="map size")
     assert done.returncode == 1
     assert records_in(tmp_path / "run")["blurring"]["error"]["class"] == "BadOutput"
+
+
+def test_the_example_of_the_docs_has_a_kernel(tiny: Path, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/contestants.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "equal.py").write_text(example)
+    capture, entry = open_capture(str(tiny)), contestants.find(str(tmp_path / "equal.py"))
+    fitted = contestants.fit_of(entry)(capture.photographs(), None)  # type: ignore[arg-type]
+    assert job.write_kernels(fitted, entry, capture, tmp_path, None, SILENT) == "gather"
+    assert len(list((tmp_path / "kernel-test").iterdir())) == 4
 
 
 def test_the_seeds_protocol_blurs_what_splats_of_the_sharp_twins_show(bench: Bench, tiny: Path, tmp_path: Path) -> None:
