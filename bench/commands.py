@@ -343,6 +343,25 @@ def _write_comparison(folder: Path, capture: Any, found: list[Any]) -> None:
     write_comparison(folder / f"comparison-{capture.name}.png", capture, renders)
 
 
+def _write_blur_maps(folder: Path, capture: Any, found: list[Any]) -> None:
+    """The pictures of the models of the blur: one photograph in detail, and several beside the width of their blur."""
+    from bench.blur_maps import write_blur_maps
+    from bench.comparison import most_defocused
+    from bench.variance_maps import write_variance_maps
+
+    first: dict[str, int] = {}
+    for record in found:
+        if record.capture.name == capture.name and record.status == "ok" and "kernel" in record.method.outputs:
+            first[record.method.name] = min(record.seed, first.get(record.method.name, record.seed))
+    models = [
+        (method, folder / "jobs" / capture.name / method / f"seed{seed}" / "kernel") for method, seed in first.items()
+    ]
+    if capture.has_truth:
+        view = most_defocused(capture.train)
+        write_blur_maps(folder / f"blur-{capture.name}-{view.name}.png", capture, view, models)
+    write_variance_maps(folder / f"variance-{capture.name}.png", capture, models)
+
+
 def _print_leaderboard(found: list[Any], folder: Path, as_json: bool) -> None:
     from bench.leaderboard_table import table
     from reports import leaderboard

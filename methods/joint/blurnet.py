@@ -101,7 +101,9 @@ def relative_depth(
     focus = (trust * depth).sum() / (trust.sum() + 1e-12)
     # Relative to the focus before it is smoothed: what is far from any surface must come to 0 without cancellation.
     surface = torch.stack([alpha * (depth - focus), alpha])
-    nearby = functional.avg_pool2d(surface[None], 2 * reach + 1, stride=1, padding=reach)[0]
+    width = 2 * reach + 1
+    nearby = functional.avg_pool2d(surface[None], (1, width), stride=1, padding=(0, reach))
+    nearby = functional.avg_pool2d(nearby, (width, 1), stride=1, padding=(reach, 0))[0]
     numerator, denominator = surface + CONTINUATION * nearby
     return (numerator / (denominator + 1e-6)).abs()
 
