@@ -344,21 +344,27 @@ def _write_comparison(folder: Path, capture: Any, found: list[Any]) -> None:
 
 
 def _write_blur_maps(folder: Path, capture: Any, found: list[Any]) -> None:
-    """The pictures of the models of the blur: one photograph in detail, and several beside the width of their blur."""
+    """The pictures of the models of the blur: some photographs in detail, and several beside the width of their blur.
+
+    In detail are shown the training photograph that is the most out of focus, and every held-out one.
+    """
     from bench.blur_maps import write_blur_maps
     from bench.comparison import most_defocused
     from bench.variance_maps import write_variance_maps
 
-    first: dict[str, int] = {}
-    for record in found:
+    jobs: dict[str, tuple[Path, dict[str, float]]] = {}
+    for record in sorted(found, key=lambda record: -record.seed):
         if record.capture.name == capture.name and record.status == "ok" and "kernel" in record.method.outputs:
-            first[record.method.name] = min(record.seed, first.get(record.method.name, record.seed))
-    models = [
-        (method, folder / "jobs" / capture.name / method / f"seed{seed}" / "kernel") for method, seed in first.items()
-    ]
+            job = folder / "jobs" / capture.name / record.method.name / f"seed{record.seed}"
+            psnr = {a.track: a.mean for a in record.aggregates if a.metric == "reblur_psnr"}
+            jobs[record.method.name] = (job, psnr)
     if capture.has_truth:
-        view = most_defocused(capture.train)
-        write_blur_maps(folder / f"blur-{capture.name}-{view.name}.png", capture, view, models)
+        for track, views in (("kernel", [most_defocused(capture.train)]), ("kernel-test", capture.test)):
+            best_first = sorted((-psnr[track], method) for method, (_, psnr) in jobs.items() if track in psnr)
+            models = [(f"{method}  {-psnr:.1f} dB", jobs[method][0] / track) for psnr, method in best_first]
+            for view in views:
+                write_blur_maps(folder / f"blur-{capture.name}-{view.name}.png", capture, view, models)
+    models = [(method, job / "kernel") for method, (job, _) in sorted(jobs.items())]
     write_variance_maps(folder / f"variance-{capture.name}.png", capture, models)
 
 

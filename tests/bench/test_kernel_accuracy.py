@@ -5,21 +5,24 @@ import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from captures import write_tiny_capture
 from commandline import BLURRING, Bench, is_one_sentence, records_in
 
-from bench import job, kernel_accuracy
-from datasets.capture import Background, Truth
+from bench import evaluate, job, kernel_accuracy
+from datasets.capture import Background, Capture, Truth
 from datasets.captures import open_capture
 from datasets.color import linear_to_srgb, srgb_to_linear
-from datasets.images import read_exr, write_exr
+from datasets.errors import InputError
+from datasets.images import write_exr
 from methods import contestants
+from methods.contestant import Entry, Fitted
 
 ROOT = Path(__file__).resolve().parents[2]
-SILENT = SimpleNamespace(progress=lambda done, total, what: None)
+SILENT: Any = SimpleNamespace(progress=lambda done, total, what: None)
 
 
 def truth(coc: np.ndarray, mask: np.ndarray | None = None, depth: np.ndarray | None = None) -> Truth:
@@ -107,46 +110,71 @@ def test_the_ceiling_of_a_point_is_a_disk_of_its_circle_of_confusion() -> None:
     assert spread[distance < 4, 0] == pytest.approx(1 / (25 * np.pi), rel=0.1)
 
 
-def means(record: dict, track: str) -> dict[str, float]:
-    return {a["metric"]: a["mean"] for a in record["aggregates"] if a["track"] == track}
+def fitted_to(capture: Capture, kernel: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Entry, Fitted]:
+    """The contestant for tests with that sort of kernel."""
+    monkeypatch.setenv("KERNEL", kernel)
+    monkeypatch.setenv("TRUTH", str(capture.root))
+    entry = contestants.find(BLURRING)
+    return entry, contestants.fit_of(entry)(capture.photographs(), None)  # type: ignore[arg-type]
 
 
-def test_who_knows_the_blur_reaches_the_ceiling_and_has_no_coc_error(bench: Bench, tiny: Path, tmp_path: Path) -> None:
-    done = bench("run", tiny, "--methods", BLURRING, "--out", "run", KERNEL="truth", TRUTH=str(tiny))
-    assert done.returncode == 0, done.stderr
-    record = records_in(tmp_path / "run")["blurring"]
-    assert record["blur"] == {"spread": "scatter", "clean_job": None}
+def scored(capture: Capture, kernel: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The scores of a contestant with that sort of kernel, from the files that it leaves in `folder`."""
+    entry, fitted = fitted_to(capture, kernel, monkeypatch)
+    job.write_kernels(fitted, entry, capture, folder, None, SILENT)
+    return job.scores(capture, folder, entry, None, SILENT)
+
+
+def means(scores: dict[str, Any], track: str) -> dict[str, float]:
+    return {a.metric: a.mean for a in scores["aggregates"] if a.track == track}
+
+
+def test_who_knows_the_blur_reaches_the_ceiling_and_has_no_coc_error(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = scored(open_capture(str(tiny)), "truth", tmp_path, monkeypatch)
     for track, views in (("kernel", 7), ("kernel-test", 2)):
-        found = means(record, track)
+        found = means(scores, track)
         assert found["reblur_psnr"] == found["ceiling_psnr"]
         assert found["coc_mae_px"] == found["coc_mae_inner_px"] == 0
         assert found["coc_corr"] == pytest.approx(1)
-        assert len(list((tmp_path / "run/jobs/tiny/blurring/seed0" / track).glob("*.exr"))) == views
-    assert record["unavailable"]["kernel-paper"] == "the run was without --protocol paper"
-    assert "## Kernel accuracy" in (tmp_path / "run/leaderboard.md").read_text()
+        assert len(list((tmp_path / track).glob("*.exr"))) == views
+    assert scores["unavailable"]["kernel-paper"] == "the run was without --protocol paper"
 
 
-def test_who_does_nothing_has_the_identity_and_all_the_blur_as_error(bench: Bench, tiny: Path, tmp_path: Path) -> None:
-    done = bench("run", tiny, "--methods", BLURRING, "--out", "run", KERNEL="nothing")
-    assert done.returncode == 0, done.stderr
-    record = records_in(tmp_path / "run")["blurring"]
-    found = means(record, "kernel")
+def test_who_does_nothing_has_the_identity_and_all_the_blur_as_error(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = open_capture(str(tiny))
+    scores = scored(capture, "nothing", tmp_path, monkeypatch)
+    found = means(scores, "kernel")
     assert found["reblur_psnr"] == found["identity_psnr"]
     assert found["reblur_ssim"] == found["identity_ssim"]
-    maps = [read_exr(path) for path in sorted((tiny / "coc").glob("*.exr"))]
-    masks = [read_exr(path) > 0 for path in sorted((tiny / "depth").glob("*.exr"))]
-    assert 0 < found["coc_mae_px"] < max(np.abs(coc[mask]).max() for coc, mask in zip(maps, masks, strict=True))
-    assert record["unavailable"]["kernel.coc_corr"] == "a constant map correlates with nothing"
+    truths = [view.truth() for view in capture.train]
+    blur = [np.abs(known.coc[kernel_accuracy.surface(known)]).mean() for known in truths if known.coc is not None]
+    assert found["coc_mae_px"] == pytest.approx(np.mean(blur), rel=1e-5)
+    assert scores["unavailable"]["kernel.coc_corr"] == "a constant map correlates with nothing"
 
 
 def test_a_model_of_the_training_photographs_alone_is_scored_on_them_alone(
-    bench: Bench, tiny: Path, tmp_path: Path
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = bench("run", tiny, "--methods", BLURRING, "--out", "run", KERNEL="training only")
-    assert done.returncode == 0, done.stderr
-    record = records_in(tmp_path / "run")["blurring"]
-    assert {value["track"] for value in record["values"]} == {"kernel"}
-    assert "was not trained on" in record["unavailable"]["kernel-test"]
+    scores = scored(open_capture(str(tiny)), "training only", tmp_path, monkeypatch)
+    assert {value.track for value in scores["values"]} == {"kernel"}
+    assert "was not trained on" in scores["unavailable"]["kernel-test"]
+    assert scores["unavailable"]["kernel-paper"] == scores["unavailable"]["kernel-test"]
+
+
+def test_the_perceptual_distance_is_taken_before_and_after_the_blur() -> None:
+    def distance(image: np.ndarray, photograph: np.ndarray) -> float:
+        return float(image.mean() - photograph.mean())
+
+    images = (np.full((12, 12, 3), level) for level in (0.5, 0.7, 0.4))
+    scores = kernel_accuracy.reblur_scores(*images, lpips=distance)  # type: ignore[arg-type, misc]
+    assert scores["reblur_lpips"] == pytest.approx(0.1)
+    assert scores["identity_lpips"] == pytest.approx(0.3)
+    assert scores["reblur_psnr"] == pytest.approx(20)
+    assert scores["identity_psnr"] == pytest.approx(-20 * np.log10(0.3))
 
 
 @pytest.mark.parametrize(
@@ -165,9 +193,8 @@ def test_a_model_of_the_training_photographs_alone_is_scored_on_them_alone(
 def test_what_is_no_model_of_the_blur_is_refused_in_one_sentence(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str, reason: str
 ) -> None:
-    monkeypatch.setenv("KERNEL", kernel)
-    capture, entry = open_capture(str(tiny)), contestants.find(BLURRING)
-    fitted = contestants.fit_of(entry)(capture.photographs(), None)  # type: ignore[arg-type]
+    capture = open_capture(str(tiny))
+    entry, fitted = fitted_to(capture, kernel, monkeypatch)
     with pytest.raises(job.BadOutput) as caught:
         job.write_kernels(fitted, entry, capture, tmp_path, None, SILENT)
     assert str(caught.value) == reason
@@ -189,7 +216,10 @@ def test_the_example_of_the_docs_has_a_kernel(tiny: Path, tmp_path: Path) -> Non
 
 
 def test_the_seeds_protocol_blurs_what_splats_of_the_sharp_twins_show(bench: Bench, tiny: Path, tmp_path: Path) -> None:
-    command = ("run", tiny, "--methods", BLURRING, "--preset", "smoke", "--protocol", "paper", "--out", "run")
+    command = (
+        *("run", tiny, "--methods", BLURRING, "--preset", "smoke", "--set", "3dgs.steps=5"),
+        *("--protocol", "paper", "--out", "run"),
+    )
     done = bench(*command, KERNEL="nothing")
     assert done.returncode == 0, done.stderr
     found = records_in(tmp_path / "run")
@@ -199,8 +229,11 @@ def test_the_seeds_protocol_blurs_what_splats_of_the_sharp_twins_show(bench: Ben
     jobs = tmp_path / "run/jobs/tiny"
     for path in (jobs / "sharp-3dgs/seed0/novel").glob("*.png"):
         assert (jobs / "blurring/seed0/kernel-paper/clean" / path.name).read_bytes() == path.read_bytes()
-    scores = means(blurring, "kernel-paper")
-    assert scores["reblur_psnr"] == scores["identity_psnr"] != means(blurring, "kernel-test")["identity_psnr"]
+    scores = {(a["track"], a["metric"]): a["mean"] for a in blurring["aggregates"]}
+    assert scores["kernel-paper", "reblur_psnr"] == scores["kernel-paper", "identity_psnr"]
+    assert scores["kernel-paper", "identity_psnr"] != scores["kernel-test", "identity_psnr"]
+    assert "### The seed paper's protocol †" in (tmp_path / "run/leaderboard.md").read_text()
+    assert len(list((tmp_path / "run").glob("blur-tiny-*.png"))) == 3
     again = bench(*command, KERNEL="nothing")
     assert again.stderr.count("done before") == 2
     scored = bench("eval", tiny, jobs / "blurring/seed0", "--json")
@@ -225,27 +258,30 @@ def test_an_unknown_protocol_is_one_sentence(bench: Bench, tiny: Path) -> None:
     assert "known: standard, paper" in done.stderr
 
 
-def test_a_capture_without_truth_gets_maps_and_no_scores(bench: Bench, tmp_path: Path) -> None:
-    blind = write_tiny_capture(tmp_path / "blind", truth=False)
-    done = bench("run", blind, "--methods", BLURRING, "--protocol", "paper", "--out", "run", KERNEL="nothing")
-    assert done.returncode == 0, done.stderr
-    record = records_in(tmp_path / "run")["blurring"]
-    assert record["values"] == []
-    assert record["unavailable"]["kernel"] == "the capture has no sharp twins"
-    assert len(list((tmp_path / "run/jobs/blind/blurring/seed0/kernel").glob("*.exr"))) == 7
+def test_a_capture_without_truth_gets_maps_and_no_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blind = open_capture(str(write_tiny_capture(tmp_path / "blind", truth=False)))
+    scores = scored(blind, "nothing", tmp_path, monkeypatch)
+    assert scores["values"] == []
+    assert scores["unavailable"]["kernel"] == "the capture has no sharp twins"
+    assert len(list((tmp_path / "kernel").glob("*.exr"))) == 7
 
 
 def test_anybodys_files_are_scored_with_maps_or_without(bench: Bench, tiny: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny / "sharp", tmp_path / "theirs/kernel")
-    without = json.loads(bench("eval", tiny, "theirs", "--json").stdout)
-    assert without["tracks"][0]["reblur_psnr"] == without["tracks"][0]["identity_psnr"]
-    assert without["unavailable"]["kernel.coc_mae_px"] == "there are no maps of the circles of confusion"
+    folder, capture = tmp_path / "theirs", open_capture(str(tiny))
+    shutil.copytree(tiny / "sharp", folder / "kernel")
+    without = evaluate.score(capture, folder, ("kernel",), None)
+    assert without.mean("kernel", "reblur_psnr") == without.mean("kernel", "identity_psnr")
+    assert without.unavailable["kernel.coc_mae_px"] == "there are no maps of the circles of confusion"
     for path in (tiny / "coc").glob("*.exr"):
-        shutil.copy(path, tmp_path / "theirs/kernel")
+        shutil.copy(path, folder / "kernel")
     assert json.loads(bench("eval", tiny, "theirs", "--json").stdout)["tracks"][0]["coc_mae_px"] == 0
-    write_exr(tmp_path / "theirs/kernel/003.exr", np.full((12, 16), np.nan, np.float32))
-    assert "003.exr holds a number that is not finite" in bench("eval", tiny, "theirs").stderr
-    write_exr(tmp_path / "theirs/kernel/003.exr", np.zeros((3, 4), np.float32))
-    assert "003.exr is 4 x 3 px" in bench("eval", tiny, "theirs").stderr
-    (tmp_path / "theirs/kernel/003.exr").unlink()
-    assert "003.exr is missing" in bench("eval", tiny, "theirs").stderr
+    for coc, sentence in (
+        (np.full((12, 16), np.nan), "a number that is not finite"),
+        (np.zeros((3, 4)), "is 4 x 3 px"),
+    ):
+        write_exr(folder / "kernel/003.exr", coc.astype(np.float32))
+        with pytest.raises(InputError, match=rf"003\.exr.* {sentence}"):
+            evaluate.score(capture, folder, ("kernel",), None)
+    (folder / "kernel/003.exr").unlink()
+    with pytest.raises(InputError, match=r"003\.exr is missing"):
+        evaluate.score(capture, folder, ("kernel",), None)
