@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d
@@ -133,7 +134,7 @@ def seen(
     k = kernel.shape[0] // 2
     if k == 0:
         return visible
-    size = (height + k, width + k)
+    size = (next_fast_len(height + k, real=True), next_fast_len(width + k, real=True))
     # Turned so that its centre is at the origin; what wraps around falls beyond the frame.
     origin = np.zeros(size)
     rows, columns = np.arange(-k, k + 1) % size[0], np.arange(-k, k + 1) % size[1]
