@@ -60,11 +60,12 @@ class Job:
 
     @property
     def command(self) -> list[str]:
-        """The command line that repeats this job alone."""
+        """The command line that repeats this job alone, and the one whose renders it needs."""
+        changed = dict.fromkeys((*self.changed, *(self.clean.changed if self.clean else ())))
         return [
             *("bench", "run", self.capture_argument, "--methods", self.method_argument),
             *("--preset", self.preset, "--seeds", str(self.seed), "--device", self.device),
-            *(word for text in self.changed for word in ("--set", text)),
+            *(word for text in changed for word in ("--set", text)),
             *(("--protocol", "paper") if self.clean else ()),
         ]
 

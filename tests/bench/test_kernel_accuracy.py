@@ -225,7 +225,7 @@ def test_the_seeds_protocol_blurs_what_splats_of_the_sharp_twins_show(bench: Ben
     found = records_in(tmp_path / "run")
     blurring, clean = found["blurring"], found["sharp-3dgs"]
     assert blurring["blur"]["clean_job"] == blurring["identity"]["parts"]["clean"] == clean["identity"]["id"]
-    assert blurring["command"][-2:] == ["--protocol", "paper"]
+    assert blurring["command"][-4:] == ["--set", "3dgs.steps=5", "--protocol", "paper"]
     jobs = tmp_path / "run/jobs/tiny"
     for path in (jobs / "sharp-3dgs/seed0/novel").glob("*.png"):
         assert (jobs / "blurring/seed0/kernel-paper/clean" / path.name).read_bytes() == path.read_bytes()
