@@ -26,7 +26,7 @@ The paper leaves much open. Chosen here:
 - `joint` blurs in sRGB, the space in which 3DGS renders; `joint-linear` holds the scene in linear light.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +57,8 @@ SIGMA_MIN = 0.05  # px
 class JointConfig:
     """Settings of the blur and its training; those of the Gaussians are the family "3dgs".
 
-    warm_up, low_scale: fractions of all steps at which the first and the second stage end (3000 and 15000 of 30000).
+    share_of_steps: of the steps that the family "3dgs" names, how many are trained.
+    warm_up, low_scale: fractions of these steps at which the first and the second stage end (3000 and 15000 of 30000).
     kernel_radius: K px. frequencies: L. lr: of both networks. clarity_gamma: M^gamma weighs the depth in Eq. 9.
     detach_depth: how long no gradient flows from sigma to the depth.
 
@@ -66,6 +67,7 @@ class JointConfig:
     depth = false predicts from colour and mask alone.
     """
 
+    share_of_steps: float = 1.0
     warm_up: float = 0.1
     low_scale: float = 0.5
     kernel_radius: int = 6
@@ -81,6 +83,8 @@ class JointConfig:
     depth: bool = True
 
     def __post_init__(self) -> None:
+        if not 0 < self.share_of_steps <= 1:
+            raise InputError(f"share_of_steps = {self.share_of_steps} must be more than 0 and at most 1.")
         if not 0 <= self.warm_up <= self.low_scale <= 1:
             raise InputError(
                 f"warm_up = {self.warm_up} and low_scale = {self.low_scale}: fractions of the steps, in this order."
@@ -174,6 +178,8 @@ class FittedJoint(Splats):
 
     def __init__(self, photographs: Photographs, setting: Setting) -> None:
         splatting, config = setting.config("3dgs", SplattingConfig), setting.config("joint", JointConfig)
+        splatting = replace(splatting, steps=max(1, round(config.share_of_steps * splatting.steps)))
+        setting.resolved["3dgs"] = asdict(splatting)
         warm_up(setting.device, lambda what: setting.progress(0, splatting.steps, what))
         warm_up_blur(setting.device, config.kernel_radius)
         meter = Meter(setting.device)

@@ -256,3 +256,13 @@ def test_stages_out_of_order_are_refused() -> None:
         JointConfig(warm_up=0.6)
     with pytest.raises(InputError, match="at least 1"):
         JointConfig(kernel_radius=0)
+    with pytest.raises(InputError, match="at most 1"):
+        JointConfig(share_of_steps=2)
+
+
+def test_a_share_of_the_steps_is_trained_and_the_record_says_how_many(photographs: Photographs) -> None:
+    given = setting(share_of_steps=0.25)
+    seen = []
+    fit(photographs, given._replace(progress=lambda done, total, what: seen.append((done, total))))
+    assert given.resolved["3dgs"]["steps"] == 10
+    assert seen[-1] == (10, 10)
