@@ -376,5 +376,8 @@ def _print_leaderboard(found: list[Any], folder: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps([row.cells() for row in rows], indent=1))
         return
-    Console().print(table(rows))
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 140)  # a file has no edge at which numbers had to be cut
+    console.print(table(rows))
     print(f"Leaderboard: {folder / 'leaderboard.md'}", file=sys.stderr)

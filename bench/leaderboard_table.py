@@ -13,9 +13,9 @@ SHOWN = {
     "lpips": "lpips",
     "mask_psnr": "mask",
     "deblur_psnr": "deblur",
-    "identity_psnr": "identity",
-    "reblur_psnr": "re-blur",
-    "coc_mae_px": "CoC px",
+    "identity_psnr": "ident",
+    "reblur_psnr": "reblur",
+    "coc_mae_px": "CoC",
     "train_s": "train_s",
     "peak_mb": "peak_mb",
 }
