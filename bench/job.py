@@ -104,7 +104,7 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
     fitted = contestants.fit_of(entry)(photographs, setting)
     frames_per_second = write_outputs(fitted, entry, capture, folder, speak)
     spread = None
-    if "kernel" in entry.outputs:
+    if "kernel" in entry.outputs:  # the last: it sees the held-out photographs, and all else is on disk by now
         clean = Path(job["clean"]["folder"]) if job["clean"] else None
         spread = write_kernels(fitted, entry, capture, folder, clean, speak)
     times = {"train_s": fitted.cost.train_seconds, "total_s": time.perf_counter() - started}
