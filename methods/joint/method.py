@@ -26,7 +26,7 @@ The paper leaves much open. Chosen here:
 - `joint` blurs in sRGB, the space in which 3DGS renders; `joint-linear` holds the scene in linear light.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -49,16 +49,17 @@ from methods.splatting.formation import Draw, Formed, Target
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render, resolve_backend
 from methods.splatting.train import Bounds, Splats, SplattingConfig, train, warm_up
+from methods.splatting.viewport import ALPHA_MIN
 
 SIGMA_MIN = 0.05  # px
+RECEPTIVE_FIELD = 2  # px, of two layers of 3 x 3
 
 
 @dataclass(frozen=True)
 class JointConfig:
     """Settings of the blur and its training; those of the Gaussians are the family "3dgs".
 
-    share_of_steps: of the steps that the family "3dgs" names, how many are trained.
-    warm_up, low_scale: fractions of these steps at which the first and the second stage end (3000 and 15000 of 30000).
+    warm_up, low_scale: fractions of all steps at which the first and the second stage end (3000 and 15000 of 30000).
     kernel_radius: K px. frequencies: L. lr: of both networks. clarity_gamma: M^gamma weighs the depth in Eq. 9.
     detach_depth: how long no gradient flows from sigma to the depth.
 
@@ -67,7 +68,6 @@ class JointConfig:
     depth = false predicts from colour and mask alone.
     """
 
-    share_of_steps: float = 1.0
     warm_up: float = 0.1
     low_scale: float = 0.5
     kernel_radius: int = 6
@@ -83,8 +83,6 @@ class JointConfig:
     depth: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.share_of_steps <= 1:
-            raise InputError(f"share_of_steps = {self.share_of_steps} must be more than 0 and at most 1.")
         if not 0 <= self.warm_up <= self.low_scale <= 1:
             raise InputError(
                 f"warm_up = {self.warm_up} and low_scale = {self.low_scale}: fractions of the steps, in this order."
@@ -138,7 +136,11 @@ class Defocus:
         relative = relative_depth(depth, alpha, weight, self.config.kernel_radius) / self.radius
         # With stages the networks learn px of the half size first.
         unit = 2 / scale if self.config.stages else 1
-        width: Tensor = unit * self.net(color, mask, relative, deep)
+        rows, columns = near_surface(alpha, self.config.kernel_radius + RECEPTIVE_FIELD)
+        width = unit * self.net(color[rows, columns], mask[rows, columns], relative[rows, columns], deep)
+        above, left = rows.start, columns.start
+        below, right = alpha.shape[0] - rows.stop, alpha.shape[1] - columns.stop
+        width = functional.pad(width, (left, right, above, below))
         return width.clamp(SIGMA_MIN, self.config.kernel_radius / 1.5)
 
     def _mask(self, target: Target) -> Tensor:
@@ -150,6 +152,30 @@ class Defocus:
                 mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
             self._masks[key] = torch.tensor(mask, device=target.photograph.image.device)
         return self._masks[key]
+
+
+def near_surface(
+    alpha: Tensor,  # [H, W] in 0..1
+    reach: int,
+) -> tuple[slice, slice]:
+    """Rows and columns of the box around what is drawn, `reach` px wider on every side; a corner if nothing is drawn.
+
+    A pixel with nothing but background within K stays what it is under any blur, so a width there means nothing, and
+    the convolutions, which are most of a step on a CPU, can be spared. On CUDA the box is the whole image: looking for
+    a smaller one would make the host wait.
+    """
+    height, width = alpha.shape
+    if alpha.device.type != "cpu":
+        return slice(0, height), slice(0, width)
+    drawn = alpha.detach().numpy() > ALPHA_MIN
+    bounds = []
+    for across, size in ((1, height), (0, width)):
+        where = np.nonzero(drawn.any(axis=across))[0]
+        first, last = (where[0], where[-1]) if len(where) else (0, 0)
+        # In steps of 8 px: oneDNN prepares its convolutions anew for every size.
+        start, stop = max(0, first - reach) // 8 * 8, -(-(last + reach + 1) // 8) * 8
+        bounds.append(slice(int(start), int(min(size, stop))))
+    return bounds[0], bounds[1]
 
 
 def blur(
@@ -178,8 +204,6 @@ class FittedJoint(Splats):
 
     def __init__(self, photographs: Photographs, setting: Setting) -> None:
         splatting, config = setting.config("3dgs", SplattingConfig), setting.config("joint", JointConfig)
-        splatting = replace(splatting, steps=max(1, round(config.share_of_steps * splatting.steps)))
-        setting.resolved["3dgs"] = asdict(splatting)
         warm_up(setting.device, lambda what: setting.progress(0, splatting.steps, what))
         warm_up_blur(setting.device, config.kernel_radius)
         meter = Meter(setting.device)

@@ -16,7 +16,17 @@ from datasets.errors import InputError
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods import configuration, contestants
 from methods.contestant import Setting
-from methods.joint.method import SIGMA_MIN, Defocus, FittedJoint, JointConfig, blur, fit, total_variation
+from methods.joint import method
+from methods.joint.method import (
+    SIGMA_MIN,
+    Defocus,
+    FittedJoint,
+    JointConfig,
+    blur,
+    fit,
+    near_surface,
+    total_variation,
+)
 from methods.splatting.formation import Formed, Target, target_of
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render, render
@@ -165,6 +175,30 @@ def test_an_ablation_without_a_part_still_blurs(photographs: Photographs, ablati
     assert torch.isfinite(image.image).all()
 
 
+def test_leaving_out_what_is_far_from_any_surface_changes_no_blurred_pixel(
+    photographs: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defocus = Defocus(photographs, JointConfig(kernel_radius=2), SPLATTING, seed=0)
+    alpha = torch.zeros(48, 64)
+    alpha[20:26, 30:40] = 0.8
+    random = torch.Generator().manual_seed(0)
+    color = alpha[..., None] * torch.rand(48, 64, 3, generator=random) + (1 - alpha[..., None]) * 0.3
+    nothing = torch.zeros(0)
+    drawn = Render(color, 100 + torch.rand(48, 64, generator=random), alpha, nothing, nothing, "torch")
+    mask = torch.rand(48, 64, generator=random)
+    assert near_surface(alpha, 4) == (slice(16, 32), slice(24, 48))
+    spared = blur(color, defocus.sigma(drawn, mask), 2)
+    monkeypatch.setattr(method, "near_surface", lambda alpha, reach: (slice(0, 48), slice(0, 64)))
+    whole = blur(color, defocus.sigma(drawn, mask), 2)
+    torch.testing.assert_close(spared, whole)
+    assert not torch.equal(whole, color)
+
+
+def test_the_box_around_nothing_is_a_corner_and_never_leaves_the_image() -> None:
+    assert near_surface(torch.zeros(20, 30), 8) == (slice(0, 16), slice(0, 16))
+    assert near_surface(torch.ones(20, 30), 8) == (slice(0, 20), slice(0, 30))
+
+
 def test_the_blur_of_a_constant_is_the_constant_up_to_the_frame() -> None:
     sigma = torch.rand(10, 12, generator=torch.Generator().manual_seed(0)) * 4 + SIGMA_MIN
     torch.testing.assert_close(blur(torch.full((10, 12, 3), 0.7), sigma, 6), torch.full((10, 12, 3), 0.7))
@@ -256,13 +290,3 @@ def test_stages_out_of_order_are_refused() -> None:
         JointConfig(warm_up=0.6)
     with pytest.raises(InputError, match="at least 1"):
         JointConfig(kernel_radius=0)
-    with pytest.raises(InputError, match="at most 1"):
-        JointConfig(share_of_steps=2)
-
-
-def test_a_share_of_the_steps_is_trained_and_the_record_says_how_many(photographs: Photographs) -> None:
-    given = setting(share_of_steps=0.25)
-    seen = []
-    fit(photographs, given._replace(progress=lambda done, total, what: seen.append((done, total))))
-    assert given.resolved["3dgs"]["steps"] == 10
-    assert seen[-1] == (10, 10)
