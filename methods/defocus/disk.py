@@ -98,6 +98,11 @@ def scatter_disk(
     return out[:3].permute(1, 2, 0), out[3]
 
 
+def warmup(device: str) -> None:
+    """Compile the fused kernels of this device, or load them from disk, before any clock runs."""
+    importlib.import_module(_FUSED[resolve_backend(device)]).warmup()
+
+
 def rim_of(
     radius: Tensor,  # any shape, px, >= 0
 ) -> Tensor:

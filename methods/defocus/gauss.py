@@ -70,6 +70,11 @@ def scatter_gauss(
     return _blur("scatter_gauss", image, sigma, k, backend)
 
 
+def warmup(device: str) -> None:
+    """Compile the fused kernels of this device, or load them from disk, before any clock runs."""
+    importlib.import_module(_FUSED[resolve_backend(device)]).warmup()
+
+
 def _blur(name: str, image: Tensor, sigma: Tensor, k: int, backend: str | None) -> Tensor:
     backend = resolve_backend(image.device) if backend is None else backend
     if backend not in BACKENDS:

@@ -1,4 +1,4 @@
-"""Blur over disks, from front to back: against the analytic disk, the exact lens, the twin and the demo's photographs."""
+"""Blur over disks, from front to back: against the analytic disk, the exact lens, the twin and real photographs."""
 
 import math
 import sys
