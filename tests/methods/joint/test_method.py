@@ -290,3 +290,21 @@ def test_stages_out_of_order_are_refused() -> None:
         JointConfig(warm_up=0.6)
     with pytest.raises(InputError, match="at least 1"):
         JointConfig(kernel_radius=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", ["joint", "joint-linear"])
+def test_on_cuda_it_trains_renders_and_blurs_as_on_the_cpu(photographs: Photographs, name: str) -> None:
+    given = setting(name)
+    on_cpu, on_cuda = fit(photographs, given), fit(photographs, given._replace(device="cuda"))
+    assert on_cuda.cost.rasterizer == "gsplat"
+    view = photographs.views[0]
+    assert np.abs(on_cuda.render(view.camera) - on_cpu.render(view.camera)).mean() < 0.05
+    # The same networks on the same scene see the same blur on either device.
+    on_cpu.defocus.net.load_state_dict({key: value.cpu() for key, value in on_cuda.defocus.net.state_dict().items()})
+    on_cpu.gaussians = on_cuda.gaussians.to("cpu", torch.float32)
+    found, expected = on_cuda.kernel(view), on_cpu.kernel(view)
+    assert np.abs(found.coc - expected.coc).mean() < 1e-2
+    sharp = view.image.astype(np.float32) / 255
+    assert np.abs(found.blur(sharp) - expected.blur(sharp)).mean() < 1e-3
