@@ -9,6 +9,7 @@ import numpy as np
 from bench.comparison import object_box, save, sheet
 from bench.evaluate import read_coc
 from bench.kernel_accuracy import surface
+from bench.metrics import psnr
 from datasets.capture import Capture, View
 from datasets.images import read_rgb
 
@@ -22,9 +23,9 @@ BACKDROP = 24
 def write_blur_maps(path: Path, capture: Capture, view: View, models: Sequence[tuple[str, Path]]) -> bool:
     """Write a PNG with a row for each of `models`, given as (label, folder of a track of kernel accuracy).
 
-    From left to right: photograph, the sharp twin re-blurred, their signed difference, the estimated CoC radius, its
-    signed error, the true CoC radius. The maps of one sheet share their scales, which their labels tell. False, and
-    nothing written, if the truth is not known or no model has a map of the view.
+    From left to right: photograph, the sharp twin re-blurred with its PSNR, their signed difference, the estimated
+    CoC radius, its signed error, the true CoC radius. The maps of one sheet share their scales, which their labels
+    tell. False, and nothing written, if the truth is not known or no model has a map of the view.
     """
     models = [(label, folder) for label, folder in models if (folder / f"{view.name}.exr").exists()]
     if not capture.has_truth or not models or (true := view.truth().coc) is None:
@@ -41,7 +42,7 @@ def write_blur_maps(path: Path, capture: Capture, view: View, models: Sequence[t
         difference = (reblurred.astype(np.float32) - photograph).mean(axis=-1)
         cells += [
             (f"{view.name}: photograph", photograph),
-            (label, reblurred),
+            (f"{label}  {psnr(reblurred.astype(np.float32) / 255, photograph / np.float32(255)):.1f} dB", reblurred),
             (f"its error, blue -{LEVELS}, red +{LEVELS} of 255", diverging(difference / LEVELS)),
             (f"its CoC radius, {scale}", sequential(coc / span, known)),
             (f"error, blue -{reach:g}, red +{reach:g} px", diverging((coc - size) / reach, known)),

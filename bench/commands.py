@@ -361,7 +361,7 @@ def _write_blur_maps(folder: Path, capture: Any, found: list[Any]) -> None:
     if capture.has_truth:
         for track, views in (("kernel", [most_defocused(capture.train)]), ("kernel-test", capture.test)):
             best_first = sorted((-psnr[track], method) for method, (_, psnr) in jobs.items() if track in psnr)
-            models = [(f"{method}  {-psnr:.1f} dB", jobs[method][0] / track) for psnr, method in best_first]
+            models = [(method, jobs[method][0] / track) for _, method in best_first]
             for view in views:
                 write_blur_maps(folder / f"blur-{capture.name}-{view.name}.png", capture, view, models)
     models = [(method, job / "kernel") for method, (job, _) in sorted(jobs.items())]
