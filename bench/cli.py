@@ -14,6 +14,7 @@ VERBS = {
     "ablate": "run the ablations that a contestant declares, and write their tables",
     "synth": "render a macro capture in Blender, with exact defocus and exact ground truth",
     "convert": "write a capture in our form, smaller if wished",
+    "refocus": "photograph a fitted scene at any focus and aperture",
     "eval": "score a folder of images from anybody's program against a capture",
     "report": "write the leaderboard of a finished or unfinished run again",
     "list": "list methods, captures, metrics, presets or objects",

@@ -149,6 +149,26 @@ def _short(value: object) -> object:
     return f"{value:.4g}" if isinstance(value, float) else "–" if value is None else value
 
 
+@app.command(help=VERBS["refocus"])
+def refocus(
+    run: Annotated[Path, typer.Argument(help="folder of a run or of one of its jobs, by joint-optics")],
+    view: Annotated[str | None, typer.Option(help="a training view  [default: the first]")] = None,
+    focus: Annotated[
+        float | None, typer.Option(help="mm from the lens; without it only what is sharp all over")
+    ] = None,
+    f_number: Annotated[float | None, typer.Option(help="of the lens  [default: as it was learned]")] = None,
+    focal_length: Annotated[float | None, typer.Option(help="mm, for --f-number  [default: the capture's]")] = None,
+    pull: Annotated[int, typer.Option(min=0, help="so many frames from the nearest to the farthest, and a video")] = 0,
+    out: Annotated[Path | None, typer.Option(help="folder  [default: RUN/refocus]")] = None,
+) -> int:
+    """Write photographs of a scene that knows its lens."""
+    from bench.refocus import refocus as photograph
+
+    for path in photograph(run, out, view, focus, f_number, focal_length, pull):
+        print(path)
+    return 0
+
+
 @app.command(help=VERBS["synth"])
 def synth(
     recipe: Annotated[str, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")],

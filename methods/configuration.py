@@ -21,6 +21,7 @@ PRESETS = {
 KINDS = {
     "3dgs": "methods.splatting.train:SplattingConfig",
     "joint": "methods.joint.method:JointConfig",
+    "joint-optics": "methods.joint_optics.formation:JointOpticsConfig",
     "rl": "methods.restoration.richardson_lucy:RichardsonLucyConfig",
 }
 

@@ -84,6 +84,26 @@ _JOINT_LINEAR = _JOINT._replace(
     changes={"3dgs": {"light": "linear"}},
 )
 
+_JOINT_OPTICS = Entry(
+    name="joint-optics",
+    title="Gaussians and a thin lens: one aperture and every view's focus distance, from the photographs alone",
+    target="methods.joint_optics.method:fit",
+    outputs=("novel", "deblur", "kernel"),
+    configs=("3dgs", "joint-optics"),
+    citation="this benchmark",
+    licence="own implementation",
+    trained_on="the photographs of the capture",
+    status="ours",
+    version="1",
+    changes={"3dgs": {"light": "linear"}},
+)
+
+_JOINT_OPTICS_KNOWN = _JOINT_OPTICS._replace(
+    name="joint-optics-known",
+    title="The same, begun from the capture's own lens data (focal length, f-number, focus distances)",
+    uses_optics=True,
+)
+
 _RESTORERS = [
     Entry(
         name="input",
@@ -147,6 +167,8 @@ def builtin() -> list[Entry]:
         _SPLATTING,
         _JOINT,
         _JOINT_LINEAR,
+        _JOINT_OPTICS,
+        _JOINT_OPTICS_KNOWN,
         *(entry for restorer in restorers for entry in (restorer, then_splatting(restorer))),
         *controls,
         oracle,

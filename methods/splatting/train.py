@@ -225,6 +225,7 @@ def train(
     densify = strategy(config, bounds, seed)
     near = NEAR * bounds.radius
     tracks_gradients = config.densify == "gradient"
+    screen: Tensor | None = None  # shared by all renders of a step, so that their screen gradients add up
 
     def draw(gaussians: Gaussians, target: Target, **options: object) -> Render:
         nonlocal screen
@@ -241,7 +242,6 @@ def train(
         return drawn
 
     order: list[int] = []
-    screen: Tensor | None = None
     for step in range(config.steps):
         if not order:
             order = torch.randperm(len(photographs.views), generator=random).tolist()
@@ -249,7 +249,7 @@ def train(
         for group, rate, log_decay in decaying:
             group["lr"] = rate * exp(log_decay * step / config.steps)
         gaussians = scene.gaussians()
-        screen = None  # shared by all renders of this step, so that their gradients add up
+        screen = None
         image, drawn, penalty, weight = formation.image(gaussians, target, step, draw)
         if config.light == "linear":
             image = linear_to_srgb(image)

@@ -1,0 +1,162 @@
+"""How `joint-optics` forms an image: a thin lens with one aperture for all views and a focus distance for each.
+
+Every photograph is the mean of renders from points of the lens (`methods.defocus.scene.Aperture`), in linear light.
+What is learned of the lens is its radius a (mm) and the distance d0 (mm) of the focal plane of each view: the signed
+radius of the circle of confusion is r = a fx (1 / d0 - 1 / d). Training starts with one point, the per-Gaussian circle
+of confusion, which is a Gaussian where the truth is a disk, and goes on with five, whose patches of the lens
+together are nearly the disk.
+
+The photograph does not tell which side of the focal plane a point lies on, so d0 may settle on the wrong one while
+the scene is still vague. Now and then it is therefore searched for: the scene is photographed at distances all
+through it, and the best match with the photograph replaces the distance that gradient descent had found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log, pi
+
+import torch
+from torch import Tensor
+
+from datasets.capture import Photographs
+from datasets.errors import InputError
+from methods.defocus.lens import FocusedLens
+from methods.defocus.scene import GAUSS_COC, Aperture, SceneBlur
+from methods.light import linear_to_srgb
+from methods.splatting.formation import Draw, Formed, Target
+from methods.splatting.gaussians import Gaussians
+from methods.splatting.train import Bounds
+from methods.splatting.viewport import Render
+
+
+@dataclass(frozen=True)
+class JointOpticsConfig:
+    """Every choice of the lens. Lengths are in scene radii, times in fractions of all steps.
+
+    initial_coc: CoC radius that a point one radius behind the focal plane has at the start, in image widths.
+    lr_focus, lr_aperture: Adam rates of d0 (scene radii) and of log a; they fall to `lens_decay` of it.
+    lens_points: of the aperture, each number from its time in `lens_points_from` on; one before.
+    search_at: when d0 is searched for, at `search_steps` distances within `search_reach` of the scene's centre.
+    focus_weight: by how much a pixel in focus weighs more in the L1 loss; falls to 1 / e at a CoC of 1.5 px.
+    """
+
+    initial_coc: float = 0.02
+    lr_focus: float = 0.02
+    lr_aperture: float = 0.02
+    lens_decay: float = 0.1
+    lens_points: tuple[int, ...] = (5,)
+    lens_points_from: tuple[float, ...] = (0.2,)
+    search_at: tuple[float, ...] = (0.1, 0.2, 0.4)
+    search_steps: int = 25
+    search_reach: float = 1.0
+    focus_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if any(points < 1 for points in self.lens_points):
+            raise InputError(f"lens_points = {list(self.lens_points)}; a lens has at least one point.")
+        times = list(self.lens_points_from)
+        if len(times) != len(self.lens_points) or times != sorted(times):
+            raise InputError(f"lens_points_from = {times} must give each of lens_points its time, in order.")
+
+
+class LensFormation:
+    """The lens of all views, and the image that it makes. `light` is that of the scene."""
+
+    def __init__(
+        self, photographs: Photographs, config: JointOpticsConfig, light: str, steps: int, device: str, seed: int
+    ) -> None:
+        self.config, self.light, self.steps = config, light, steps
+        cameras = [view.camera for view in photographs.views]
+        self.bounds = Bounds.seen_by(cameras)
+        radius = self.bounds.radius
+        self.centers = torch.tensor([float(camera.depth(self.bounds.center)) for camera in cameras], device=device)
+        apertures = [
+            config.initial_coc * camera.width / (camera.fx * (1 / center - 1 / (center + radius)))
+            for camera, center in zip(cameras, self.centers.tolist(), strict=True)
+        ]
+        offsets = torch.zeros(len(cameras), device=device)
+        if photographs.optics is not None:
+            views = photographs.views
+            known = [(i, view.focus_distance) for i, view in enumerate(views) if view.focus_distance is not None]
+            for i, distance in known:
+                offsets[i] = (distance - float(self.centers[i])) / radius
+            apertures = [photographs.optics.lens(distance).aperture_radius for _, distance in known] or apertures
+        # A hint beyond all reason starts at the end of what will be searched.
+        self.offsets = offsets.clamp(-config.search_reach, config.search_reach).requires_grad_()
+        self.log_aperture = torch.tensor(log(sum(apertures) / len(apertures)), device=device, requires_grad=True)
+        self._random = torch.Generator().manual_seed(seed)
+        self._searches = [round(at * steps) for at in config.search_at]
+
+    def parameters(self) -> list[dict[str, object]]:
+        config = self.config
+        return [
+            {"params": [self.offsets], "lr": config.lr_focus, "decay": config.lens_decay},
+            {"params": [self.log_aperture], "lr": config.lr_aperture, "decay": config.lens_decay},
+        ]
+
+    def scale(self, step: int) -> int:
+        return 1
+
+    @property
+    def focus_distances(self) -> Tensor:
+        """[V] mm, of every view."""
+        # However far a step may go, the focal plane stays in front of the camera.
+        return torch.maximum(self.centers + self.bounds.radius * self.offsets, 0.1 * self.centers)
+
+    @property
+    def aperture(self) -> Tensor:
+        """Radius of the lens, mm."""
+        return self.log_aperture.exp()
+
+    def lens(self, index: int, fx: float) -> FocusedLens:
+        """The lens of the training view `index`."""
+        return FocusedLens(self.focus_distances[index], self.aperture, fx)
+
+    def blur(self, step: int) -> SceneBlur:
+        """How this step blurs; the points of the lens are turned at random, so that no pattern is learned."""
+        schedule = zip(self.config.lens_points, self.config.lens_points_from, strict=True)
+        points = [points for points, start in schedule if step >= start * self.steps]
+        if not points or points[-1] == 1:
+            return GAUSS_COC
+        return Aperture(points[-1], 2 * pi * float(torch.rand((), generator=self._random)))
+
+    def image(self, gaussians: Gaussians, target: Target, step: int, draw: Draw) -> Formed:
+        def draw_view(moved: Gaussians, **options: object) -> Render:
+            return draw(moved, target, **options)
+
+        views = len(self.offsets)
+        if any(start <= step < start + views for start in self._searches):
+            self._search(gaussians, target, draw_view)
+        lens = self.lens(target.index, target.viewport.fx)
+        image, drawn = self.blur(step)(gaussians, target.viewport, lens, target.background, draw_view)
+        weight = None
+        if self.config.focus_weight:
+            weight = in_focus(drawn, lens, self.config.focus_weight)
+        return Formed(image, drawn, weight=weight)
+
+    @torch.no_grad()
+    def _search(self, gaussians: Gaussians, target: Target, draw: Callable[..., Render]) -> None:
+        config, view, photograph = self.config, target.viewport, target.photograph.image
+
+        def error(focus: Tensor) -> float:
+            lens = FocusedLens(focus, self.aperture, view.fx)
+            image = GAUSS_COC(gaussians, view, lens, target.background, draw).image
+            if self.light == "linear":
+                image = linear_to_srgb(image)
+            return float((image - photograph).abs().mean())
+
+        offsets = torch.linspace(-config.search_reach, config.search_reach, config.search_steps).to(self.offsets)
+        errors = [error(self.centers[target.index] + self.bounds.radius * offset) for offset in offsets]
+        best = min(range(len(errors)), key=errors.__getitem__)
+        if errors[best] < error(self.focus_distances[target.index]):
+            self.offsets[target.index] = offsets[best]
+
+
+@torch.no_grad()
+def in_focus(drawn: Render, lens: FocusedLens, amount: float) -> Tensor:
+    """[H, W] weights of mean 1: 1 + amount exp(-(r / 1.5 px)^2) on the object, 1 beside it."""
+    radius = lens.coc_radius(drawn.depth.clamp_min(1e-3 * float(lens.focus)))
+    weight = 1 + amount * torch.exp(-((radius / 1.5) ** 2)) * (drawn.alpha > 0.5)
+    return weight / weight.mean()

@@ -1,0 +1,92 @@
+"""`joint-optics`: the scene, one aperture and every view's focus distance, from the photographs alone.
+
+What it changes against the seed paper (Zhao et al. 2025), whose blur is a network over a render:
+- The blur is the thin lens of its Eq. 1 itself: one number for the lens and one per photograph, instead of BlurNet.
+- It acts on the scene and not on its image, so what a blurred edge uncovers is rendered, not guessed.
+- Light adds up as light: the scene is held in linear light, and sRGB comes after the blur.
+- Its shape is the disk of the aperture, as far as five Gaussian patches of it can tell (see `formation`).
+- There is no stage without blur: a scene fitted to blurred photographs has taken the blur for its own.
+
+Nothing is known of the lens but that it is one: poses and focal lengths in px come with the capture, as for every
+contestant. `joint-optics-known` starts from known lens data, and its row says so.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from datasets.capture import Photograph, Photographs
+from methods.contestant import Kernel, Setting
+from methods.cost import Meter
+from methods.defocus.disk import scatter_disk
+from methods.defocus.scene import depth_everywhere
+from methods.joint_optics.formation import JointOpticsConfig, LensFormation
+from methods.joint_optics.lensed import LensedScene
+from methods.light import linear_to_srgb, srgb_to_linear
+from methods.splatting.formation import background_in
+from methods.splatting.rasterizer import resolve_backend
+from methods.splatting.train import SplattingConfig, train, warm_up
+
+
+class FittedOptics(LensedScene):
+    """The trained scene with its lens, and what training took."""
+
+    def __init__(self, photographs: Photographs, setting: Setting) -> None:
+        config = setting.config("3dgs", SplattingConfig)
+        optics = setting.config("joint-optics", JointOpticsConfig)
+        warm_up(setting.device, lambda what: setting.progress(0, config.steps, what))
+        meter = Meter(setting.device)
+        formation = LensFormation(photographs, optics, config.light, config.steps, setting.device, setting.seed)
+        gaussians = train(
+            photographs,
+            config,
+            seed=setting.seed,
+            device=setting.device,
+            formation=formation,
+            progress=setting.progress,
+        )
+        self.cost = meter.cost(len(gaussians), resolve_backend(setting.device))
+        distances = formation.focus_distances.tolist()
+        focus = {view.name: distance for view, distance in zip(photographs.views, distances, strict=True)}
+        super().__init__(
+            gaussians,
+            photographs.cameras,
+            photographs.background,
+            config,
+            setting.device,
+            focus,
+            float(formation.aperture),
+        )
+        self._search = np.linspace(-optics.search_reach, optics.search_reach, 2 * optics.search_steps - 1)
+
+    def kernel(self, photograph: Photograph) -> Kernel:
+        """The disk of confusion of every pixel, by the scene's depth and the lens; spread from front to back.
+
+        A photograph that was not trained on tells the distance of its focal plane by the best match with the scene
+        photographed at distances all through it.
+        """
+        focus = self.focus.get(photograph.name)
+        camera = photograph.camera
+        if focus is None:
+            focus = self.focus_of(photograph, self._search)
+        drawn = self.drawn(camera, background=None)
+        lens = self.lens(camera, focus)
+        with torch.no_grad():
+            radius = lens.coc_radius(depth_everywhere(drawn))
+        background = background_in("linear", self.background, camera, self.device)
+
+        @torch.no_grad()
+        def blur(sharp: np.ndarray) -> np.ndarray:
+            image = srgb_to_linear(torch.tensor(sharp, dtype=torch.float32, device=self.device))
+            behind = (1 - drawn.alpha)[..., None] * background
+            color, alpha = scatter_disk(image - behind, drawn.alpha, radius)
+            return linear_to_srgb(color + (1 - alpha)[..., None] * background).clamp(0, 1).cpu().numpy()
+
+        surface = torch.where(drawn.alpha > 0.5, radius, torch.zeros_like(radius))
+        return Kernel(surface.cpu().numpy(), blur, "scatter")
+
+
+def fit(photographs: Photographs, setting: Setting) -> FittedOptics:
+    """Train on `photographs` with the configurations "3dgs" and "joint-optics". Raises `Diverged`."""
+    return FittedOptics(photographs, setting)
