@@ -1,6 +1,5 @@
 """Kernel accuracy: the metrics against their definition, and models of the blur from fit to leaderboard."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 from captures import write_tiny_capture
 from commandline import BLURRING, Bench, is_one_sentence, records_in
 
-from bench import evaluate, job, kernel_accuracy
+from bench import evaluate, job, kernel_accuracy, runner
+from bench.plan import Job, Protocol, plan
 from datasets.capture import Background, Capture, Truth
 from datasets.captures import open_capture
 from datasets.color import linear_to_srgb, srgb_to_linear
@@ -234,21 +234,45 @@ def test_the_seeds_protocol_blurs_what_splats_of_the_sharp_twins_show(bench: Ben
     assert scores["kernel-paper", "identity_psnr"] != scores["kernel-test", "identity_psnr"]
     assert "### The seed paper's protocol †" in (tmp_path / "run/leaderboard.md").read_text()
     assert len(list((tmp_path / "run").glob("blur-tiny-*.png"))) == 3
-    again = bench(*command, KERNEL="nothing")
-    assert again.stderr.count("done before") == 2
-    scored = bench("eval", tiny, jobs / "blurring/seed0", "--json")
-    assert {row["track"] for row in json.loads(scored.stdout)["tracks"]} == {"kernel", "kernel-test", "kernel-paper"}
+    again = evaluate.tracks_in(open_capture(str(tiny)), jobs / "blurring/seed0")
+    assert again == ("kernel", "kernel-test", "kernel-paper")
 
 
-def test_without_clean_images_the_seeds_protocol_fails_and_says_why(bench: Bench, tiny: Path, tmp_path: Path) -> None:
-    done = bench(
-        *("run", tiny, "--methods", BLURRING, "--preset", "smoke", "--protocol", "paper", "--out", "run"),
-        *("--set", "3dgs.lr_means=1e30"),
-        KERNEL="nothing",
-    )
-    assert done.returncode == 1
-    found = records_in(tmp_path / "run")
-    assert found["sharp-3dgs"]["status"] == "failed"
+def jobs_of(tiny: Path, protocol: Protocol) -> list[Job]:
+    methods = [(name, contestants.find(name)) for name in (BLURRING, "input", "sharp-3dgs")]
+    capture = open_capture(str(tiny))
+    return plan([(str(tiny), capture)], methods, [0, 1], "smoke", "cpu", "0" * 64, protocol=protocol)
+
+
+def test_clean_images_come_first_and_are_part_of_what_a_result_is_known_by(tiny: Path) -> None:
+    paper, standard = jobs_of(tiny, "paper"), jobs_of(tiny, "standard")
+    assert [wanted.entry.name for wanted in paper] == ["sharp-3dgs"] * 2 + ["blurring"] * 2 + ["input"] * 2
+    assert [wanted.clean and wanted.clean.seed for wanted in paper] == [None, None, 0, 1, None, None]
+    same = {wanted.id for wanted in paper} & {wanted.id for wanted in standard}
+    assert same == {wanted.id for wanted in paper if wanted.entry.name != "blurring"}
+    assert [wanted.id for wanted in jobs_of(tiny, "paper")] == [wanted.id for wanted in paper]
+
+
+class Failing:
+    """In place of a job's process: fails at once."""
+
+    def __init__(self, progress, action, out, lpips_weights, events) -> None:
+        self.progress = progress
+        progress.state = "running"
+        events.put((progress, {"event": "failed"}))
+
+    def close(self, event, capture) -> None:
+        self.progress.state = "failed"
+
+
+def test_without_clean_images_the_seeds_protocol_fails_and_says_why(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "Worker", Failing)
+    board = runner.run(jobs_of(tiny, "paper"), {"tiny": open_capture(str(tiny))}, tmp_path, 1, None, lambda board: None)
+    assert [progress.state for progress in board] == ["failed"] * 6
+    found = records_in(tmp_path)
+    assert list(found) == ["blurring"]
     assert found["blurring"]["error"]["reason"] == "sharp-3dgs, which it re-blurs, failed"
 
 
@@ -266,7 +290,7 @@ def test_a_capture_without_truth_gets_maps_and_no_scores(tmp_path: Path, monkeyp
     assert len(list((tmp_path / "kernel").glob("*.exr"))) == 7
 
 
-def test_anybodys_files_are_scored_with_maps_or_without(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+def test_anybodys_files_are_scored_with_maps_or_without(tiny: Path, tmp_path: Path) -> None:
     folder, capture = tmp_path / "theirs", open_capture(str(tiny))
     shutil.copytree(tiny / "sharp", folder / "kernel")
     without = evaluate.score(capture, folder, ("kernel",), None)
@@ -274,7 +298,7 @@ def test_anybodys_files_are_scored_with_maps_or_without(bench: Bench, tiny: Path
     assert without.unavailable["kernel.coc_mae_px"] == "there are no maps of the circles of confusion"
     for path in (tiny / "coc").glob("*.exr"):
         shutil.copy(path, folder / "kernel")
-    assert json.loads(bench("eval", tiny, "theirs", "--json").stdout)["tracks"][0]["coc_mae_px"] == 0
+    assert evaluate.score(capture, folder, ("kernel",), None).mean("kernel", "coc_mae_px") == 0
     for coc, sentence in (
         (np.full((12, 16), np.nan), "a number that is not finite"),
         (np.zeros((3, 4)), "is 4 x 3 px"),
