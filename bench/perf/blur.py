@@ -11,7 +11,6 @@ import importlib
 import json
 import math
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -25,7 +24,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import fold, unfold
 
-from bench.environment import ROOT, cores, cpu_name
+from bench.environment import ROOT
+from bench.perf.rasterizer import environment
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.defocus.disk import scatter_disk
 from methods.defocus.gauss import BACKENDS, gather_gauss, scatter_gauss
@@ -74,7 +74,7 @@ def measure(
                 if progress is not None:
                     progress(f"{operator}, {px} x {px} px" + (f", K = {k}" if k is not None else ""))
                 rows.append(_row(operator, px, k, repeats))
-    return {"benchmark": "blur", "repeats": repeats, "environment": _environment(), "rows": rows}
+    return {"benchmark": "blur", "repeats": repeats, "environment": environment(), "rows": rows}
 
 
 def table(result: dict[str, Any]) -> list[dict[str, str]]:
@@ -228,22 +228,6 @@ def _memory() -> tuple[float, float]:
         return peak, peak
     lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
     return tuple(float(lines[key].split()[0]) * 1024 / 1e6 for key in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
-
-
-def _environment() -> dict[str, Any]:
-    import numba
-
-    return {
-        "processor": cpu_name(),
-        "cores": cores(),
-        "threads": {"numba": numba.get_num_threads(), "torch": torch.get_num_threads()},
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numba": numba.__version__,
-        },
-    }
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def measure(
         ms["prototype"] = PROTOTYPE_MS.get((n, size))
         ratio = {name: value / ours for name, value in ms.items() if value is not None}
         rows.append({"n": n, "size": size, "ms": ms, "ratio": ratio, "reason": reason, "peak_mb": peak})
-    return {"benchmark": "rasterizer", "repeats": repeats, "environment": _environment(), "rows": rows}
+    return {"benchmark": "rasterizer", "repeats": repeats, "environment": environment(), "rows": rows}
 
 
 def table(result: dict[str, Any]) -> list[dict[str, str]]:
@@ -149,7 +149,8 @@ def _peak_mb(device: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
+    """The machine, threads and versions that times depend on."""
     import numba
 
     return {
