@@ -400,4 +400,8 @@ def _print_leaderboard(found: list[Any], folder: Path, as_json: bool) -> None:
     if not console.is_terminal:
         console.width = max(console.width, 140)  # a file has no edge at which numbers had to be cut
     console.print(table(rows))
+    for record in found:
+        for warning in record.warnings:
+            job = f"{record.capture.name} / {record.method.name} / seed {record.seed}"
+            print(f"Warning of {job}: {warning}", file=sys.stderr)
     print(f"Leaderboard: {folder / 'leaderboard.md'}", file=sys.stderr)

@@ -4,6 +4,7 @@
     FOLDER/deblur/VIEW.png               sharp versions of the training photographs
     FOLDER/kernel/VIEW.png               sharp twins of the training photographs under the contestant's blur
     FOLDER/kernel/VIEW.exr               its circles of confusion: radius in px, float, channel Y; all views or none
+    FOLDER/kernel/lenses.json            its lens, if it has one: {VIEW: {"focus_mm": ..., "aperture_mm": ...}} (radius)
     FOLDER/kernel-test/VIEW.png, .exr    the same of the held-out views; only their photographs may tell the blur
     FOLDER/kernel-paper/VIEW.png         other clean images of the held-out views under the contestant's blur...
     FOLDER/kernel-paper/clean/VIEW.png   ...and those images: renders of splats trained on the sharp twins (seed
@@ -12,6 +13,7 @@
 Images are 8-bit sRGB, of the photographs' size; from whatever program they came.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ from datasets.images import read_exr, read_rgb
 
 KERNEL_TRACKS = ("kernel", "kernel-test", "kernel-paper")
 TRACKS = ("novel", "deblur", *KERNEL_TRACKS)
+LENSES = "lenses.json"
 CLEAN = "clean"
 """In kernel-paper/: the images that were blurred."""
 
@@ -120,7 +123,22 @@ def _kernel_scores(
         scores["ceiling_psnr"] = psnr(ceiling, photograph)
         if _has_maps(folder):
             scores |= kernel_accuracy.coc_scores(read_coc(folder / f"{view.name}.exr", view), truth)
+    if capture.optics is not None and view.focus_distance is not None and (folder / LENSES).is_file():
+        true = capture.optics.lens(view.focus_distance)
+        scores |= kernel_accuracy.lens_scores(*read_lens(folder / LENSES, view), true, truth)
     return scores
+
+
+def read_lens(path: Path, view: View) -> tuple[float, float]:
+    """Focus distance and radius of the lens of one view, mm. Raises InputError naming the file if it is not there."""
+    try:
+        found = json.loads(path.read_text())[view.name]
+        lens = float(found["focus_mm"]), float(found["aperture_mm"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not tell the lens of view {view.name} ({error}).") from error
+    if not np.isfinite(lens).all():
+        raise InputError(f"{path} tells a lens of view {view.name} that is not finite.")
+    return lens
 
 
 def _has_maps(folder: Path) -> bool:

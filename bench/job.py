@@ -100,7 +100,8 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
     photographs = capture.sharp_twins() if entry.oracle else capture.photographs()
     if not entry.uses_optics:
         photographs = photographs.without_optics()
-    setting = Setting(job["seed"], job["device"], job["configs"], job["preset"], speak.progress, {})
+    warnings: list[str] = []
+    setting = Setting(job["seed"], job["device"], job["configs"], job["preset"], speak.progress, {}, warnings.append)
     fitted = contestants.fit_of(entry)(photographs, setting)
     frames_per_second = write_outputs(fitted, entry, capture, folder, speak)
     spread = None
@@ -122,6 +123,7 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
             "model_bytes": model_bytes,
             "render_fps": frames_per_second,
             "blur": {"spread": spread, "clean_job": job["clean"] and job["clean"]["id"]} if spread else None,
+            "warnings": [" ".join(warning.split()) for warning in warnings],
             "files": hashes(folder),
             "status": "ok",
         }
@@ -173,6 +175,7 @@ def write_kernels(
     spreads, silent = set(), []
     for track in ("kernel", "kernel-test"):
         views = evaluate.views_of(capture, track)
+        lenses = {}
         for done, view in enumerate(views):
             speak.progress(done, len(views), "re-blurring")
             photograph = view.photograph()
@@ -182,6 +185,8 @@ def write_kernels(
                 silent.append((track, view.name))
                 continue
             spreads.add(kernel.spread)
+            if kernel.focus is not None and kernel.aperture is not None:
+                lenses[view.name] = {"focus_mm": kernel.focus, "aperture_mm": kernel.aperture}
             _with_parents(folder / track / f"{view.name}.exr", kernel.coc.astype(np.float32))
             if capture.has_truth:
                 _with_parents(folder / track / f"{view.name}.png", blurred(kernel, view.truth().sharp, view, entry))
@@ -190,6 +195,8 @@ def write_kernels(
                 own = folder / "kernel-paper"
                 _with_parents(own / f"{view.name}.png", blurred(kernel, image, view, entry))
                 _with_parents(own / evaluate.CLEAN / f"{view.name}.png", image)
+        if lenses:
+            (folder / track / evaluate.LENSES).write_text(json.dumps(lenses, indent=1) + "\n")
     if silent and silent != [("kernel-test", view.name) for view in capture.test]:
         track, name = silent[0]
         raise BadOutput(f"{entry.name} gave no blur for view {name}; only for all held-out views may it give none.")

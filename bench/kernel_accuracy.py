@@ -12,6 +12,7 @@ import numpy as np
 from bench.metrics import Lpips, coc_mae_px, psnr, ssim
 from datasets.capture import Background, Truth
 from datasets.color import linear_to_srgb, srgb_to_linear, to_uint8
+from datasets.optics import ThinLens
 
 CLIFF = 0.5
 """px of CoC radius from one pixel to the next: more is a depth edge. A ratio of pixels, so it means the same at any
@@ -72,6 +73,19 @@ def coc_scores(coc: np.ndarray, truth: Truth) -> dict[str, float]:
     return scores
 
 
+def lens_scores(focus: float, aperture: float, true: ThinLens, truth: Truth) -> dict[str, float]:
+    """How a focus distance and a radius of the lens, mm, compare with the `true` lens, by name of the metric."""
+    error = abs(focus - true.focus_distance)
+    scores = {
+        "focus_error_mm": error,
+        "aperture_error_percent": 100 * abs(aperture / true.aperture_radius - 1),
+    }
+    depths = truth.depth[surface(truth)] if truth.depth is not None and truth.coc is not None else np.zeros(0)
+    if len(depths) and np.ptp(depths) > 0:
+        scores["focus_error_percent"] = 100 * error / float(np.ptp(depths))
+    return scores
+
+
 def reblur_scores(
     reblurred: np.ndarray, clean: np.ndarray, photograph: np.ndarray, lpips: Lpips | None = None
 ) -> dict[str, float]:
@@ -92,6 +106,7 @@ def ceiling(clean: np.ndarray, truth: Truth, background: Background) -> np.ndarr
     quantised to 8 bits. What no single image shows, that is what an object hides of itself, is missing here too.
     """
     import torch
+
     from methods.defocus.disk import scatter_disk
 
     assert truth.coc is not None

@@ -41,6 +41,9 @@ _IDENTITY = f"{_CLEAN}, as it is, against the photograph"
 _CEILING = f"{_CLEAN}, under disks of the true CoC radius in linear light, 8 bits, against the photograph"
 _COC = "mean | |CoC| - |true CoC| | of the radius, over the pixels of the object (mask above 0.5, depth known)"
 _INNER = "more than 3 px from the outline and from steps of the true CoC radius above 0.5 px a pixel"
+_FOCUS = "| d0 - true d0 | of the distance of the focal plane from the lens"
+_FOCUS_SHARE = f"{_FOCUS}, over the range of the object's true depths in the view"
+_APERTURE = "| a / true a - 1 | of the radius of the lens"
 
 
 def _blur_metrics() -> list[Metric]:
@@ -71,6 +74,9 @@ def _blur_metrics() -> list[Metric]:
             )
             for name, span in bins
         ),
+        Metric("focus_error_mm", "focus error", "lower", (0.0, None), "mm", _FOCUS, "1"),
+        Metric("focus_error_percent", "focus error, % of depth", "lower", (0.0, None), "%", _FOCUS_SHARE, "1"),
+        Metric("aperture_error_percent", "aperture error", "lower", (0.0, None), "%", _APERTURE, "1"),
     ]
 
 

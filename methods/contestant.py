@@ -83,6 +83,7 @@ class Setting(NamedTuple):
     preset: the budget asked for, for contestants without configuration files.
     progress: call it with (done, total, what is being done) as often as you like.
     resolved: every setting that was in force, by family; `config` notes it here, for the record.
+    warn: call it with one sentence for the user and the record, where a result is to be taken with care.
     """
 
     seed: int
@@ -91,6 +92,7 @@ class Setting(NamedTuple):
     preset: str
     progress: Callable[[int, int, str], None]
     resolved: dict[str, Any]
+    warn: Callable[[str], None] = lambda sentence: None
 
     def config(self, family: str, kind: type[T]) -> T:
         """The configuration of `family` as the frozen dataclass `kind`, whose defaults fill what the file leaves
@@ -122,11 +124,14 @@ class Kernel(NamedTuple):
         Gaussian of standard deviation sigma it is sigma / SIGMA_PER_RADIUS_LEAST_SQUARES (datasets.optics).
     blur: puts the blur of that photograph on a clean image of the same view, [H, W, 3] float sRGB 0..1 to the same.
     spread: how `blur` moves light.
+    focus, aperture: distance of the focal plane and radius of the lens, mm, where the model has them.
     """
 
     coc: np.ndarray
     blur: Callable[[np.ndarray], np.ndarray]
     spread: Spread
+    focus: float | None = None
+    aperture: float | None = None
 
 
 class Fitted(Protocol):

@@ -17,6 +17,9 @@ COC_BINS = ("coc_mae_0_1_px", "coc_mae_1_2_px", "coc_mae_2_4_px", "coc_mae_4_8_p
 COC_METRICS = ("coc_mae_px", "coc_mae_inner_px", "coc_corr", *COC_BINS)
 """Of a map of the circles of confusion."""
 
+LENS_METRICS = ("focus_error_mm", "focus_error_percent", "aperture_error_percent")
+"""Of the lens that a method has found."""
+
 _AGREED: dict[str, tuple[str, str]] = {
     "psnr": ("novel", "psnr"),
     "ssim": ("novel", "ssim"),
@@ -34,8 +37,8 @@ _AGREED: dict[str, tuple[str, str]] = {
 SCORES: dict[str, tuple[str, str]] = {
     **_AGREED,
     "deblur_mask_psnr": ("deblur", "mask_psnr"),
-    **{metric: ("kernel", metric) for metric in (*BLUR_METRICS, *COC_METRICS)},
-    **{f"test_{metric}": ("kernel-test", metric) for metric in (*BLUR_METRICS, *COC_METRICS)},
+    **{metric: ("kernel", metric) for metric in (*BLUR_METRICS, *COC_METRICS, *LENS_METRICS)},
+    **{f"test_{metric}": ("kernel-test", metric) for metric in (*BLUR_METRICS, *COC_METRICS, *LENS_METRICS)},
     **{f"paper_{metric}": ("kernel-paper", metric) for metric in BLUR_METRICS},
 }
 """The columns that come from per-view values, with the track and the metric of each."""
@@ -73,6 +76,9 @@ _BLUR_HEADINGS = {
     "coc_mae_2_4_px": "2-4 px",
     "coc_mae_4_8_px": "4-8 px",
     "coc_mae_8_up_px": "8 px and more",
+    "focus_error_mm": "focus, mm ↓",
+    "focus_error_percent": "focus, % of depth ↓",
+    "aperture_error_percent": "aperture, % ↓",
 }
 
 HEADINGS = {
@@ -91,7 +97,7 @@ HEADINGS = {
 }
 
 DECIMALS = {
-    **{name: 3 for name, (_, metric) in SCORES.items() if metric.endswith(("ssim", "lpips", "corr"))},
+    **{name: 3 for name, (_, metric) in SCORES.items() if metric.endswith(("ssim", "lpips", "corr", "_mm"))},
     "train_s": 1,
     "peak_mb": 0,
     "gaussians": 0,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.cells import escaped, grid, named, score, track_table
-from reports.columns import BLUR_METRICS, COC_BINS, DASH, HEADINGS, formatted
+from reports.columns import BLUR_METRICS, COC_BINS, DASH, HEADINGS, LENS_METRICS, formatted
 from reports.records import Record
 from reports.rows import Row, best_first
 
@@ -27,6 +27,11 @@ _PAPER = (
 )
 _BINS = "Mean error of the CoC radius, px, over the pixels of the training views with a true radius of so many px."
 
+_LENS = (
+    "Of the distance of the focal plane (mean over the training views; also as a share of the object's range of depths "
+    "there) and of the radius of the lens."
+)
+
 _TRAINING_COLUMNS = (
     *("identity_psnr", "reblur_psnr", "ceiling_psnr", "reblur_ssim", "reblur_lpips"),
     *("coc_mae_px", "coc_mae_inner_px", "coc_corr"),
@@ -34,14 +39,15 @@ _TRAINING_COLUMNS = (
 
 
 def kernel_accuracy(records: Sequence[Record], table: Sequence[Row], notes: dict[str, int]) -> str:
-    """The section with a table for the training views, the held-out ones, the seed paper's protocol, and the CoC
-    error by amount of blur; each only where a method has a number in it."""
+    """The section with a table for the training views, the held-out ones, the seed paper's protocol, the CoC
+    error by amount of blur, and the lens; each only where a method has a number in it."""
     paper = tuple(f"paper_{metric}" for metric in BLUR_METRICS)
     parts = (
         ("Training views", _TRAINING, _table(table, _TRAINING_COLUMNS, notes)),
         ("Held-out views †", _HELD_OUT, _table(table, [f"test_{name}" for name in _TRAINING_COLUMNS], notes)),
         ("The seed paper's protocol †", _PAPER, _table(table, paper, notes, _published(records, paper))),
-        ("CoC error by amount of blur", _BINS, _bins(table, notes)),
+        ("CoC error by amount of blur", _BINS, _errors(table, COC_BINS, notes)),
+        ("Error of the lens", _LENS, _errors(table, LENS_METRICS, notes)),
     )
     sections = [f"### {title}\n\n{caption}\n\n{text}" for title, caption, text in parts if text]
     return "\n\n".join(["## Kernel accuracy", _CAPTION, *sections]) if sections else ""
@@ -67,10 +73,10 @@ def _published(records: Sequence[Record], columns: Sequence[str]) -> list[list[s
     return lines
 
 
-def _bins(table: Sequence[Row], notes: dict[str, int]) -> str:
-    measured = [row for row in table if any(row.scores[column] for column in COC_BINS)]
+def _errors(table: Sequence[Row], columns: Sequence[str], notes: dict[str, int]) -> str:
+    measured = [row for row in table if any(row.scores[column] for column in columns)]
     lines = [
-        [named(row), *(score(row, column, notes) for column in COC_BINS)]
+        [named(row), *(score(row, column, notes) for column in columns)]
         for row in sorted(measured, key=lambda row: (*best_first(row, "reblur_psnr"), row.method))
     ]
-    return grid(["method", *(HEADINGS[column] for column in COC_BINS)], lines, left=1) if lines else ""
+    return grid(["method", *(HEADINGS[column] for column in columns)], lines, left=1) if lines else ""

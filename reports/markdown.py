@@ -30,6 +30,7 @@ def markdown(records: Iterable[Record]) -> str:
         _costs(ordered, table, notes),
         _wins(ordered),
         _failures(ordered),
+        _warnings(ordered),
         _contestants(ordered),
         _metrics(ordered),
         _environments(ordered),
@@ -146,6 +147,11 @@ def _wins(records: Sequence[Record]) -> str:
     caption = "Novel-view PSNR. Bold: the best, and whatever is tied with it; each counts as a win."
     header = ["method", "wins", *(escaped(capture) for capture in captures)]
     return f"## By capture\n\n{caption}\n\n{grid(header, lines, left=1)}"
+
+
+def _warnings(records: Sequence[Record]) -> str:
+    lines = [f"- {escaped(job_name(job))}: {escaped(text)}" for job in finished_jobs(records) for text in job.warnings]
+    return "\n".join(["## Warnings\n", *lines]) if lines else ""
 
 
 def _failures(records: Sequence[Record]) -> str:

@@ -245,6 +245,8 @@ class Record(Part):
     """Why a number is absent. The key is a metric ("lpips"), a track ("novel") or both ("deblur.lpips")."""
     metrics: dict[str, MetricVersion] = {}
     """The metrics that were computed, by name."""
+    warnings: tuple[Line, ...] = ()
+    """Sentences of the method about its own result, as that it did not find what it sought."""
     files: dict[str, Sha256] = {}
     """SHA-256 of each file the job left, by path relative to the record."""
     status: Status

@@ -28,6 +28,10 @@ from methods.splatting.formation import background_in
 from methods.splatting.rasterizer import resolve_backend
 from methods.splatting.train import SplattingConfig, train, warm_up
 
+# When a user hears of it: spread of the focus distances and their distance from the hints, in scene radii, and the
+# factor between apertures (more than a stop is 1.41).
+ONE_FOCUS, FAR_OFF, WRONG_STOP = 0.05, 0.1, 1.41
+
 
 class FittedOptics(LensedScene):
     """The trained scene with its lens, and what training took."""
@@ -58,6 +62,8 @@ class FittedOptics(LensedScene):
             focus,
             float(formation.aperture),
         )
+        for sentence in doubts(formation, photographs):
+            setting.warn(sentence)
         self._search = np.linspace(-optics.search_reach, optics.search_reach, 2 * optics.search_steps - 1)
 
     def kernel(self, photograph: Photograph) -> Kernel:
@@ -84,7 +90,32 @@ class FittedOptics(LensedScene):
             return linear_to_srgb(color + (1 - alpha)[..., None] * background).clamp(0, 1).cpu().numpy()
 
         surface = torch.where(drawn.alpha > 0.5, radius, torch.zeros_like(radius))
-        return Kernel(surface.cpu().numpy(), blur, "scatter")
+        return Kernel(surface.cpu().numpy(), blur, "scatter", focus, self.aperture)
+
+
+def doubts(formation: LensFormation, photographs: Photographs) -> list[str]:
+    """What a user should know of the lens that was found, a sentence each."""
+    found, radius = formation.focus_distances.detach().cpu().numpy(), formation.bounds.radius
+    relative = found - formation.centers.cpu().numpy()
+    sentences = []
+    if len(found) > 1 and np.ptp(relative) < ONE_FOCUS * radius:
+        sentences.append(
+            f"All photographs seem to be focused at one distance from the object's centre ({np.median(relative):+.2g} "
+            "mm): parts of it that lie elsewhere in every view cannot become sharp."
+        )
+    if photographs.optics is None:
+        return sentences
+    known = [(i, view.focus_distance) for i, view in enumerate(photographs.views) if view.focus_distance is not None]
+    if known:
+        told = np.array([distance for _, distance in known])
+        apart = float(np.median(np.abs(found[[i for i, _ in known]] - told)))
+        if apart > FAR_OFF * radius:
+            sentences.append(f"The focus distances that came with the capture are {apart:.3g} mm from those found.")
+        lens = photographs.optics.lens(float(np.median(told)))
+        ratio = float(formation.aperture) / lens.aperture_radius
+        if not 1 / WRONG_STOP < ratio < WRONG_STOP:
+            sentences.append(f"The lens found is {ratio:.3g} times as wide as the f-number that came with the capture.")
+    return sentences
 
 
 def fit(photographs: Photographs, setting: Setting) -> FittedOptics:
