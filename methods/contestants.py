@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, get_args
 from datasets.errors import InputError
 from methods.contestant import Entry, Fit, Output
 from methods.joint.studies import STUDIES as JOINT_STUDIES
+from methods.joint_optics.studies import STUDIES as JOINT_OPTICS_STUDIES
 from methods.registry import Registry, load
 
 if TYPE_CHECKING:
@@ -96,12 +97,14 @@ _JOINT_OPTICS = Entry(
     status="ours",
     version="1",
     changes={"3dgs": {"light": "linear"}},
+    studies=JOINT_OPTICS_STUDIES,
 )
 
 _JOINT_OPTICS_KNOWN = _JOINT_OPTICS._replace(
     name="joint-optics-known",
     title="The same, begun from the capture's own lens data (focal length, f-number, focus distances)",
     uses_optics=True,
+    studies={},
 )
 
 _RESTORERS = [

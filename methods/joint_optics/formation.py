@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log, pi
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ from methods.splatting.formation import Draw, Formed, Target
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.train import Bounds
 from methods.splatting.viewport import Render
+
+PLAUSIBLE_COC = (0.002, 0.15)  # image widths, of a point one scene radius behind the focal plane
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class JointOpticsConfig:
     lr_focus: float = 0.02
     lr_aperture: float = 0.02
     lens_decay: float = 0.1
-    lens_points: tuple[int, ...] = (5,)
-    lens_points_from: tuple[float, ...] = (0.2,)
+    lens_points: tuple[int, ...] = (5, 19)
+    lens_points_from: tuple[float, ...] = (0.3, 0.9)
     search_at: tuple[float, ...] = (0.1, 0.2, 0.4)
     search_steps: int = 25
     search_reach: float = 1.0
@@ -70,22 +73,29 @@ class LensFormation:
         self.config, self.light, self.steps = config, light, steps
         cameras = [view.camera for view in photographs.views]
         self.bounds = Bounds.seen_by(cameras)
-        radius = self.bounds.radius
-        self.centers = torch.tensor([float(camera.depth(self.bounds.center)) for camera in cameras], device=device)
-        apertures = [
-            config.initial_coc * camera.width / (camera.fx * (1 / center - 1 / (center + radius)))
-            for camera, center in zip(cameras, self.centers.tolist(), strict=True)
-        ]
-        offsets = torch.zeros(len(cameras), device=device)
+        centers = [float(camera.depth(self.bounds.center)) for camera in cameras]
+        self.centers = torch.tensor(centers, device=device)
+        # Radius of a lens whose CoC is as wide as the image for a point one scene radius behind the focal plane.
+        behind = [center + self.bounds.radius for center in centers]
+        widest = fmean(
+            camera.width / (camera.fx * (1 / center - 1 / far))
+            for camera, center, far in zip(cameras, centers, behind, strict=True)
+        )
+        offsets, aperture = torch.zeros(len(cameras)), config.initial_coc * widest
+        # Hints beyond reason are not taken: the lens is found from the photographs as well.
         if photographs.optics is not None:
-            views = photographs.views
-            known = [(i, view.focus_distance) for i, view in enumerate(views) if view.focus_distance is not None]
-            for i, distance in known:
-                offsets[i] = (distance - float(self.centers[i])) / radius
-            apertures = [photographs.optics.lens(distance).aperture_radius for _, distance in known] or apertures
-        # A hint beyond all reason starts at the end of what will be searched.
-        self.offsets = offsets.clamp(-config.search_reach, config.search_reach).requires_grad_()
-        self.log_aperture = torch.tensor(log(sum(apertures) / len(apertures)), device=device, requires_grad=True)
+            low, high = (share * widest for share in PLAUSIBLE_COC)
+            for i, view in enumerate(photographs.views):
+                if view.focus_distance is None:
+                    continue
+                told = (view.focus_distance - centers[i]) / self.bounds.radius
+                if abs(told) <= config.search_reach:
+                    offsets[i] = told
+                lens = photographs.optics.lens(view.focus_distance)
+                if low <= lens.aperture_radius <= high:
+                    aperture = lens.aperture_radius
+        self.offsets = offsets.to(device).requires_grad_()
+        self.log_aperture = torch.tensor(log(aperture), device=device, requires_grad=True)
         self._random = torch.Generator().manual_seed(seed)
         self._searches = [round(at * steps) for at in config.search_at]
 

@@ -86,7 +86,7 @@ class LensedScene(Splats):
         seen = torch.tensor(photograph.image, device=self.device).float() / 255
 
         def error(distance: float) -> float:
-            image = self.through(camera, self.lens(camera, float(distance)), Aperture(1))
+            image = self.through(camera, self.lens(camera, float(distance)), Aperture(5))
             return float((image - seen).abs().mean())
 
         center, radius = float(camera.depth(self.bounds.center)), self.bounds.radius

@@ -25,7 +25,7 @@ def write_run(run: Path, method: str = "joint-optics") -> Path:
     torch.manual_seed(0)
     n = 900
     means = 4 * torch.rand(n, 3) - 2
-    means[::2, 2] = 1.0
+    means[::2, 2] = 0.6 * means[::2, 0]
     means[1::2, 0] = 0.0
     gaussians = Gaussians(
         means=means,
@@ -41,7 +41,7 @@ def write_run(run: Path, method: str = "joint-optics") -> Path:
     folder = run / "jobs" / "walls" / method / "seed0" / "model"
     folder.mkdir(parents=True)
     config = SplattingConfig(1, 1, 1, light="linear")
-    LensedScene(gaussians, cameras, Background(), config, "cpu", {"a": 49.0, "b": 50.0}, 4.0).save(folder)
+    LensedScene(gaussians, cameras, Background(), config, "cpu", {"a": 49.0, "b": 50.0}, 8.0).save(folder)
     return folder
 
 
@@ -90,7 +90,7 @@ def test_a_pull_of_the_focus_is_frames_and_a_video(run: Path, tmp_path: Path) ->
     ("options", "says"),
     [
         ({"view": "c"}, "no training view c"),
-        ({"focus": 90.0}, "outside the scene, which reaches from"),
+        ({"focus": 90.0}, "outside the scene, which view a sees from"),
         ({"focus": 49.0, "f_number": 0.0}, "greater than 0"),
     ],
 )

@@ -1,0 +1,33 @@
+"""What was tried for `joint-optics`, one change at a time. Imports nothing heavy: listing contestants stays instant."""
+
+from methods.contestant import Study
+
+STUDIES = {
+    "lens": Study(
+        title="What each part of the lens brings",
+        rows={
+            "one point (per-Gaussian circle of confusion)": (
+                "joint-optics.lens_points=[1]",
+                "joint-optics.lens_points_from=[0.0]",
+            ),
+            "five points, never nineteen": (
+                "joint-optics.lens_points=[5]",
+                "joint-optics.lens_points_from=[0.3]",
+            ),
+            "focus never searched for": ("joint-optics.search_at=[]",),
+            "scene in sRGB": ("3dgs.light=srgb",),
+            "full": (),
+        },
+    ),
+    "candidates": Study(
+        title="What was tried besides",
+        rows={
+            "pixels in focus weigh three times": ("joint-optics.focus_weight=2.0",),
+            "relocation instead of densification": ("3dgs.densify=relocate",),
+            "opacity penalty 0.01": ("3dgs.opacity_penalty=0.01",),
+            "all rates fall to a tenth": ("3dgs.lr_decay=0.1",),
+            "2,000 steps": ("3dgs.steps=2000",),
+            "full": (),
+        },
+    ),
+}
