@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +21,13 @@ from methods.defocus.scene import Aperture, SceneBlur
 from methods.light import linear_to_srgb
 from methods.splatting.formation import background_in, viewport
 from methods.splatting.gaussians import Gaussians
+from methods.splatting.rasterizer import Render
 from methods.splatting.train import Splats, SplattingConfig
 
 PLY, LENS = "point_cloud.ply", "lens.json"
 POINTS = 61  # of the lens, in pictures that are looked at
+MET = 0.3  # of what a ray meets in all, at the surface
+SLICES = 36  # a multiple of three, as many as a render has channels
 
 
 class LensedScene(Splats):
@@ -76,6 +79,32 @@ class LensedScene(Splats):
         if not len(depths):
             raise InputError("Nothing of the scene is seen from this view.")
         return float(depths.min()), float(depths.max())
+
+    @torch.no_grad()
+    def surface(self, camera: Camera) -> Render:
+        """A render over black whose depth is that of the surface: where a ray has met `MET` of all that it will meet.
+
+        The scene is a haze of layers behind its surface, all of which add to the expected depth; what the lens
+        resolves is where the haze begins. Found by rendering which share of a pixel is nearer than each of `SLICES`
+        depths.
+        """
+        drawn = self.drawn(camera, background=None)
+        hit = drawn.depth[drawn.alpha > 0.5]
+        if not len(hit):
+            return drawn
+        margin = 0.1 * self.bounds.radius
+        depths = torch.linspace(float(hit.min()) - margin, float(hit.max()) + margin, SLICES, device=self.device)
+        own = viewport(camera, self.device).depths(self.gaussians.means)
+        nearer = [
+            self.drawn(camera, colors=(own[:, None] < slices).float(), background=None).color
+            for slices in depths.split(3)
+        ]
+        share = torch.cat(nearer, dim=2) / drawn.alpha.clamp_min(1e-6)[..., None]  # [H, W, SLICES], rising
+        last = (share < MET).sum(dim=2, keepdim=True).clamp(1, SLICES - 1)
+        before, after = share.gather(2, last - 1)[..., 0], share.gather(2, last)[..., 0]
+        part = ((MET - before) / (after - before).clamp_min(1e-6)).clamp(0, 1)
+        depth = depths[last[..., 0] - 1] + part * (depths[1] - depths[0])
+        return replace(drawn, depth=torch.where(drawn.alpha > 1e-3, depth, drawn.depth))
 
     def focus_of(self, photograph: Photograph, offsets: Iterable[float]) -> float:
         """Distance (mm) of the focal plane at which the scene looks most like `photograph`.

@@ -76,7 +76,7 @@ class FittedOptics(LensedScene):
         camera = photograph.camera
         if focus is None:
             focus = self.focus_of(photograph, self._search)
-        drawn = self.drawn(camera, background=None)
+        drawn = self.surface(camera)
         lens = self.lens(camera, focus)
         with torch.no_grad():
             radius = lens.coc_radius(depth_everywhere(drawn))

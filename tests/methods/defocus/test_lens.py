@@ -11,7 +11,8 @@ from methods.defocus.lens import FocusedLens
 def test_the_circle_of_confusion_is_that_of_the_thin_lens() -> None:
     lens = ThinLens(focal_length=60.0, f_number=2.1, focus_distance=105.0, pixel_pitch=0.1)
     depths = np.linspace(95.0, 120.0, 11)
-    twin = FocusedLens(torch.tensor(105.0).double(), torch.tensor(lens.aperture_radius).double(), lens.focal_length_px)
+    focus, aperture = torch.tensor([105.0, lens.aperture_radius], dtype=torch.float64)
+    twin = FocusedLens(focus, aperture, lens.focal_length_px)
     np.testing.assert_allclose(twin.coc_radius(torch.tensor(depths)).numpy(), lens.coc_radius(depths), rtol=1e-9)
 
 

@@ -1,16 +1,19 @@
 """A scene with its lens: photographs after the fact, the focus of a photograph, and the way to disk and back."""
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from captures import BALL_RADIUS, DISTANCE
 
 from datasets.capture import Photograph
 from datasets.color import to_uint8
 from datasets.errors import InputError
 from methods.joint_optics.lensed import LENS, PLY, LensedScene
+from methods.splatting.gaussians import Gaussians
 
 
 def contrast(image: np.ndarray) -> float:
@@ -31,6 +34,22 @@ def test_the_depth_range_is_that_of_the_ball(scene: LensedScene) -> None:
     near, far = scene.depth_range(next(iter(scene.cameras.values())))
     assert near == pytest.approx(DISTANCE - BALL_RADIUS, abs=1.0)
     assert far < DISTANCE + 3
+
+
+def test_the_surface_is_where_a_haze_begins(scene: LensedScene) -> None:
+    """Translucent layers behind one another: their expected depth lies deep in them, their surface does not."""
+    ball = scene.gaussians
+    shells = [
+        replace(ball, means=ball.means * size, logit_opacities=ball.logit_opacities - 4) for size in (1.0, 0.9, 0.8)
+    ]
+    haze = Gaussians(**{f.name: torch.cat([getattr(shell, f.name) for shell in shells]) for f in fields(ball)})
+    camera = scene.cameras["00"]
+    hazy = LensedScene(haze, scene.cameras, scene.background, scene.config, "cpu", scene.focus, scene.aperture)
+    middle = camera.height // 2, camera.width // 2
+    true = DISTANCE - BALL_RADIUS
+    expected, surface = (float(drawn.depth[middle]) for drawn in (hazy.drawn(camera), hazy.surface(camera)))
+    assert abs(surface - true) < 0.5 * abs(expected - true)
+    assert float(scene.surface(camera).depth[middle]) == pytest.approx(true, abs=0.5)
 
 
 @pytest.mark.parametrize("offset", [-9.0, -5.5, -1.0])
