@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from statistics import fmean
 
-from bench.perf import rasterizer
+from bench.perf import BENCHMARKS, rasterizer
+from methods import contestants
 from reports import leaderboard, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +22,107 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/measurements.md", "chair"): leaderboard.brief(records.find(PUBLISHED / "chair")),
         ("docs/measurements.md", "densification"): densification(),
         ("docs/measurements.md", "rasterizer"): speed(),
+        ("docs/measurements.md", "blur"): blur_speed("blur"),
+        ("docs/measurements.md", "train"): blur_speed("train"),
+        ("docs/joint.md", "joint-objects"): objects(),
+        ("docs/joint.md", "joint-kernels"): kernels(),
+        ("docs/joint.md", "joint-consistent"): consistent(),
+        ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens"),
+        ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates"),
+        ("docs/joint.md", "joint-components"): study("joint", "components"),
     }
+
+
+JOINT = ("joint", "joint-linear", "joint-optics")
+OBJECTS = {
+    "demo": "beetle, black",
+    "beetle-gray": "beetle, gray",
+    "seed-demo": "seed, black",
+    "seed-gray": "seed, gray",
+}
+
+
+def objects() -> str:
+    """Novel views of the objects by the joint methods, between floor and ceiling."""
+    found = records.find(PUBLISHED / "demo") + records.find(PUBLISHED / "objects")
+    rows = []
+    for capture, label in OBJECTS.items():
+        own = {name: mean(found, capture, name, "novel", "psnr") for name in ("3dgs", *JOINT, "sharp-3dgs")}
+        way = (own["joint-optics"] - own["3dgs"]) / (own["sharp-3dgs"] - own["3dgs"])
+        rows.append({"capture": label} | {k: f"{v:.2f}" for k, v in own.items()} | {"of the way": f"{100 * way:.0f} %"})
+    return grid(rows)
+
+
+def kernels() -> str:
+    """Kernel accuracy of the joint methods on the training views."""
+    found = records.find(PUBLISHED / "demo") + records.find(PUBLISHED / "objects")
+    columns = {
+        "identity, dB": ("identity_psnr", 2),
+        "re-blurred, dB": ("reblur_psnr", 2),
+        "ceiling, dB": ("ceiling_psnr", 2),
+        "CoC error, px": ("coc_mae_px", 2),
+        "focus error, %": ("focus_error_percent", 2),
+        "aperture error, %": ("aperture_error_percent", 1),
+    }
+    rows = []
+    for capture, label in OBJECTS.items():
+        for name in JOINT:
+            cells = {}
+            for title, (metric, digits) in columns.items():
+                lens = metric.endswith("percent")
+                value = None if lens and name != "joint-optics" else mean(found, capture, name, "kernel", metric)
+                cells[title] = "–" if value is None else f"{value:.{digits}f}"
+            rows.append({"capture": label, "method": f"`{name}`"} | cells)
+    return grid(rows)
+
+
+def consistent() -> str:
+    """Where no photograph is sharp anywhere."""
+    found = records.find(PUBLISHED / "consistent")
+    names = ("3dgs", *JOINT, "sharp-3dgs")
+    return grid([{name: f"{mean(found, 'beetle-consistent', name, 'novel', 'psnr'):.2f}" for name in names}])
+
+
+def study(method: str, name: str) -> str:
+    """An ablation: PSNR of novel views by capture, and the difference to the row that changes nothing."""
+    found = records.find(PUBLISHED / f"ablate-{method}")
+    declared = contestants.find(method).studies[name]
+    captures = sorted({record.capture.name for record in found})
+
+    def psnr(capture: str, changes: tuple[str, ...]) -> float:
+        rows = [record for record in found if set(record.method.changed.split(", ")) == set(changes or ("",))]
+        return mean(rows, capture, method, "novel", "psnr")
+
+    rows = []
+    for row, changes in declared.rows.items():
+        cells = {"": row}
+        for capture in captures:
+            value, full = psnr(capture, changes), psnr(capture, ())
+            change = "" if not changes else f" ({value - full:+.2f})"
+            cells[OBJECTS[capture]] = f"{value:.2f}{change}"
+        rows.append(
+            cells | {"paper, other data": f"{declared.published[row]['psnr']:.2f}"} if declared.published else cells
+        )
+    return grid(rows)
+
+
+def mean(found: Sequence[records.Record], capture: str, method: str, track: str, metric: str) -> float:
+    """Mean over seeds of the means over views."""
+    means = [
+        aggregate.mean
+        for record in found
+        if (record.capture.name, record.method.name) == (capture, method)
+        for aggregate in record.aggregates
+        if (aggregate.track, aggregate.metric) == (track, metric)
+    ]
+    return fmean(means)
+
+
+def blur_speed(name: str) -> str:
+    """`bench perf NAME` as measured on CPU, without the columns of a GPU that was not there."""
+    measured = json.loads((PUBLISHED / "perf" / f"{name}-cpu.json").read_text())[name]
+    rows = import_module(BENCHMARKS[name]).table(measured)
+    return grid([{k: v for k, v in row.items() if any(other[k] not in ("", "-") for other in rows)} for row in rows])
 
 
 def densification() -> str:

@@ -60,7 +60,7 @@ class FittedOptics(LensedScene):
             config,
             setting.device,
             focus,
-            float(formation.aperture),
+            float(formation.aperture.detach()),
         )
         for sentence in doubts(formation, photographs):
             setting.warn(sentence)
@@ -97,8 +97,9 @@ def doubts(formation: LensFormation, photographs: Photographs) -> list[str]:
     """What a user should know of the lens that was found, a sentence each."""
     found, radius = formation.focus_distances.detach().cpu().numpy(), formation.bounds.radius
     relative = found - formation.centers.cpu().numpy()
+    blur = float(formation.aperture.detach()) * formation.coc_per_aperture  # px, one scene radius out of focus
     sentences = []
-    if len(found) > 1 and np.ptp(relative) < ONE_FOCUS * radius:
+    if len(found) > 1 and np.ptp(relative) < ONE_FOCUS * radius and blur > 0.5:
         sentences.append(
             f"All photographs seem to be focused at one distance from the object's centre ({np.median(relative):+.2g} "
             "mm): parts of it that lie elsewhere in every view cannot become sharp."
@@ -112,7 +113,7 @@ def doubts(formation: LensFormation, photographs: Photographs) -> list[str]:
         if apart > FAR_OFF * radius:
             sentences.append(f"The focus distances that came with the capture are {apart:.3g} mm from those found.")
         lens = photographs.optics.lens(float(np.median(told)))
-        ratio = float(formation.aperture) / lens.aperture_radius
+        ratio = float(formation.aperture.detach()) / lens.aperture_radius
         if not 1 / WRONG_STOP < ratio < WRONG_STOP:
             sentences.append(f"The lens found is {ratio:.3g} times as wide as the f-number that came with the capture.")
     return sentences

@@ -25,6 +25,7 @@ STUDIES = {
             "pixels in focus weigh three times": ("joint-optics.focus_weight=2.0",),
             "relocation instead of densification": ("3dgs.densify=relocate",),
             "opacity penalty 0.01": ("3dgs.opacity_penalty=0.01",),
+            "3D filter of 0.45 px": ("3dgs.smoothing=0.45",),
             "all rates fall to a tenth": ("3dgs.lr_decay=0.1",),
             "2,000 steps": ("3dgs.steps=2000",),
             "full": (),

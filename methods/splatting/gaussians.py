@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,14 @@ class Gaussians:
     def detach(self) -> Gaussians:
         """The same values without their history."""
         return Gaussians(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
+
+    def smoothed(self, std: float) -> Gaussians:
+        """The same under a Gaussian filter of `std` (unit of the scene): every axis widens to sqrt(s^2 + std^2), and
+        opacity falls as the volume grows (Yu et al. 2024, Mip-Splatting, Eq. 9)."""
+        squares = (2 * self.log_scales).exp()
+        log_scales = 0.5 * (squares + std**2).log()
+        fainter = self.opacities * (self.log_scales - log_scales).sum(dim=1).exp()
+        return replace(self, log_scales=log_scales, logit_opacities=torch.logit(fainter, eps=1e-7))
 
     def save_ply(self, path: Path | str) -> None:
         """Write the point-cloud layout of the 3DGS reference implementation, which viewers understand.

@@ -42,6 +42,8 @@ class SplattingConfig:
     lr_means decays exponentially to lr_means * lr_means_decay, the other rates by the factor lr_decay.
     densify: "gradient" (Kerbl et al. 2023), "relocate" (Kheradmand et al. 2024) or "none".
     opacity_penalty: weight of the mean opacity in the loss; thins haze before a bright background.
+    smoothing: std in px of a 3D filter that keeps Gaussians from being finer than the photographs, 0 for none
+    (Yu et al. 2024; they take 0.45).
     """
 
     steps: int
@@ -54,6 +56,7 @@ class SplattingConfig:
     antialiased: bool = True
     dssim_weight: float = 0.2
     opacity_penalty: float = 0.0
+    smoothing: float = 0.0
     lr_means: float = 0.005
     lr_means_decay: float = 0.02
     lr_decay: float = 1.0
@@ -227,6 +230,11 @@ def train(
     tracks_gradients = config.densify == "gradient"
     screen: Tensor | None = None  # shared by all renders of a step, so that their screen gradients add up
 
+    finest = config.smoothing * min(float(camera.depth(bounds.center)) / camera.fx for camera in cameras)
+
+    def smooth(gaussians: Gaussians) -> Gaussians:
+        return gaussians.smoothed(finest) if finest else gaussians
+
     def draw(gaussians: Gaussians, target: Target, **options: object) -> Render:
         nonlocal screen
         settings: dict[str, object] = {
@@ -248,7 +256,7 @@ def train(
         target = targets(formation.scale(step))[order.pop()]
         for group, rate, log_decay in decaying:
             group["lr"] = rate * exp(log_decay * step / config.steps)
-        gaussians = scene.gaussians()
+        gaussians = smooth(scene.gaussians())
         screen = None
         image, drawn, penalty, weight = formation.image(gaussians, target, step, draw)
         if config.light == "linear":
@@ -271,7 +279,7 @@ def train(
             check_sound(scene, bounds, step)
         densify.after_step(step, scene)
         progress(step + 1, config.steps, "training")
-    return scene.gaussians().detach()
+    return smooth(scene.gaussians()).detach()
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from datasets.captures import open_capture
 from datasets.color import linear_to_srgb, srgb_to_linear
 from datasets.errors import InputError
 from datasets.images import write_exr
+from datasets.optics import ThinLens
 from methods import contestants
 from methods.contestant import Entry, Fitted
 
@@ -138,6 +139,7 @@ def test_who_knows_the_blur_reaches_the_ceiling_and_has_no_coc_error(
         assert found["reblur_psnr"] == found["ceiling_psnr"]
         assert found["coc_mae_px"] == found["coc_mae_inner_px"] == 0
         assert found["coc_corr"] == pytest.approx(1)
+        assert found["focus_error_mm"] == found["focus_error_percent"] == found["aperture_error_percent"] == 0
         assert len(list((tmp_path / track).glob("*.exr"))) == views
     assert scores["unavailable"]["kernel-paper"] == "the run was without --protocol paper"
 
@@ -225,6 +227,9 @@ def test_the_seeds_protocol_blurs_what_splats_of_the_sharp_twins_show(bench: Ben
     found = records_in(tmp_path / "run")
     blurring, clean = found["blurring"], found["sharp-3dgs"]
     assert blurring["blur"]["clean_job"] == blurring["identity"]["parts"]["clean"] == clean["identity"]["id"]
+    assert blurring["warnings"] == ["It was told the answer."]
+    assert "Warning of tiny / blurring / seed 0: It was told the answer." in done.stderr
+    assert "- tiny / blurring / seed 0: It was told the answer." in (tmp_path / "run/leaderboard.md").read_text()
     assert blurring["command"][-4:] == ["--set", "3dgs.steps=5", "--protocol", "paper"]
     jobs = tmp_path / "run/jobs/tiny"
     for path in (jobs / "sharp-3dgs/seed0/novel").glob("*.png"):
@@ -309,3 +314,27 @@ def test_anybodys_files_are_scored_with_maps_or_without(tiny: Path, tmp_path: Pa
     (folder / "kernel/003.exr").unlink()
     with pytest.raises(InputError, match=r"003\.exr is missing"):
         evaluate.score(capture, folder, ("kernel",), None)
+
+
+# ---------------------------------------------------------------- the lens
+
+
+def test_the_lens_is_compared_with_the_true_one() -> None:
+    true = ThinLens(60.0, 2.0, 105.0, 0.1)
+    depth = np.array([[100.0, 104.0], [0.0, 0.0]])
+    seen = truth(np.ones((2, 2)), depth=depth)
+    scores = kernel_accuracy.lens_scores(105.2, 1.1 * true.aperture_radius, true, seen)
+    assert scores["focus_error_mm"] == pytest.approx(0.2)
+    assert scores["focus_error_percent"] == pytest.approx(5.0)
+    assert scores["aperture_error_percent"] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "{}", '{"001": {"focus_mm": "x", "aperture_mm": 1}}', '{"001": {"focus_mm": 1}}']
+)
+def test_a_damaged_list_of_lenses_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / evaluate.LENSES
+    path.write_text(text)
+    view = open_capture("demo").train[0]
+    with pytest.raises(InputError, match=r"lenses\.json does not tell the lens of view 001"):
+        evaluate.read_lens(path, view)

@@ -38,7 +38,8 @@ class Blurring:
                 def blur(sharp):
                     return kernel_accuracy.ceiling(sharp, truth, capture.background)
 
-                return Kernel(-truth.coc, blur, "scatter")
+                lens = capture.optics.lens(view.focus_distance)
+                return Kernel(-truth.coc, blur, "scatter", lens.focus_distance, lens.aperture_radius)
             case "nothing":
                 return Kernel(still, lambda sharp: sharp, "gather")
             case "training only":
@@ -65,4 +66,6 @@ class Blurring:
 
 
 def fit(photographs, setting):
+    if setting is not None:
+        setting.warn("It was told\nthe answer.")
     return Blurring(os.environ["KERNEL"], {view.name for view in photographs.views})

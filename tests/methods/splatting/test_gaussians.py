@@ -57,3 +57,12 @@ def test_shapes_that_do_not_belong_together_are_refused():
         Gaussians(good.means, good.quats[:3], good.log_scales, good.logit_opacities, good.sh)
     with pytest.raises(ValueError, match="sh has shape"):
         Gaussians(good.means, good.quats, good.log_scales, good.logit_opacities, good.sh[:, :3])
+
+
+def test_a_filter_adds_its_variance_to_every_axis_and_keeps_opacity_times_volume():
+    gaussians = random_gaussians(5)
+    smooth = gaussians.smoothed(0.3)
+    torch.testing.assert_close(smooth.scales**2, gaussians.scales**2 + 0.09)
+    volume = smooth.opacities * smooth.scales.prod(dim=1)
+    torch.testing.assert_close(volume, gaussians.opacities * gaussians.scales.prod(dim=1))
+    torch.testing.assert_close(gaussians.smoothed(0.0).log_scales, gaussians.log_scales)

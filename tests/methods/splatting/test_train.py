@@ -170,3 +170,10 @@ def test_points_of_the_capture_start_the_scene_where_asked(photographs: Photogra
     known = {tuple(np.round(p, 4)) for p in photographs.points.xyz.tolist()}
     assert all(tuple(np.round(p, 4)) in known for p in start["means"][:n].tolist())
     assert len(start["means"]) == CONFIG.initial_gaussians
+
+
+def test_with_a_3d_filter_nothing_is_finer_than_the_photographs(photographs: Photographs) -> None:
+    fitted = train(photographs, replace(CONFIG, steps=60, smoothing=0.45), seed=0, device="cpu")
+    camera = photographs.views[0].camera
+    pixel = float(np.linalg.norm(camera.position)) / camera.fx
+    assert fitted.scales.min() > 0.4 * pixel
