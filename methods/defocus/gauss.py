@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
 from methods.defocus import reference
 
@@ -68,6 +69,21 @@ def scatter_gauss(
     identity. backend: as in `gather_gauss`. Raises ValueError for shapes, types, devices or names that do not fit.
     """
     return _blur("scatter_gauss", image, sigma, k, backend)
+
+
+def gather_continued(
+    image: Tensor,  # [H, W, C]
+    sigma: Tensor,  # [H, W] px
+    k: int,
+    *,
+    backend: str | None = None,
+) -> Tensor:  # [H, W, C]
+    """`gather_gauss` of an image that goes on beyond its frame as its border pixels, lest a bright backdrop darken
+    along it."""
+    (height, width), around = sigma.shape, (k,) * 4
+    wide = pad(image.permute(2, 0, 1)[None], around, mode="replicate")[0].permute(1, 2, 0).contiguous()
+    widths = pad(sigma[None, None], around, mode="replicate")[0, 0]
+    return gather_gauss(wide, widths, k, backend=backend)[k : k + height, k : k + width]
 
 
 def warmup(device: str) -> None:

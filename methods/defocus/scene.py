@@ -22,7 +22,7 @@ from torch import Tensor
 
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.defocus.disk import scatter_disk
-from methods.defocus.gauss import gather_gauss, scatter_gauss
+from methods.defocus.gauss import gather_continued, scatter_gauss
 from methods.defocus.lens import FocusedLens
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.viewport import Render, Viewport
@@ -80,12 +80,7 @@ class GatherGauss:
     ) -> Blurred:
         drawn = draw(gaussians)
         sigma = SIGMA_PER_RADIUS_LEAST_SQUARES * lens.coc_radius(depth_everywhere(drawn)).abs()
-        # The frame's edge repeats beyond it: a backdrop does not darken there.
-        k = self.kernel_radius
-        pad = torch.nn.functional.pad
-        image = pad(drawn.color.permute(2, 0, 1)[None], (k, k, k, k), mode="replicate")[0].permute(1, 2, 0)
-        sigma = pad(sigma[None, None], (k, k, k, k), mode="replicate")[0, 0]
-        return Blurred(gather_gauss(image, sigma, k, backend=_twin(drawn))[k:-k, k:-k], drawn)
+        return Blurred(gather_continued(drawn.color, sigma, self.kernel_radius, backend=_twin(drawn)), drawn)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.contestant import Kernel, Setting
 from methods.cost import Meter
 from methods.defocus.clarity import ClarityConfig, clarity
-from methods.defocus.gauss import gather_gauss
+from methods.defocus.gauss import gather_continued
 from methods.joint.blurnet import BlurNet, relative_depth
 from methods.light import linear_to_srgb, srgb_to_linear
 from methods.splatting.formation import Draw, Formed, Target
@@ -123,7 +123,7 @@ class Defocus:
         deep = step >= self.low_scale
         detach = self.config.detach_depth == "always" or (self.config.detach_depth == "low scale" and not deep)
         sigma = self.sigma(drawn, self._mask(target), target.scale, deep, detach)
-        blurred = blur(drawn.color, sigma, self.config.kernel_radius)
+        blurred = gather_continued(drawn.color, sigma, self.config.kernel_radius)
         return Formed(blurred, drawn, self.config.tv_weight * total_variation(drawn.color))
 
     def sigma(self, drawn: Render, mask: Tensor, scale: int = 1, deep: bool = True, detach: bool = False) -> Tensor:
@@ -178,18 +178,6 @@ def near_surface(
     return bounds[0], bounds[1]
 
 
-def blur(
-    image: Tensor,  # [H, W, 3]
-    sigma: Tensor,  # [H, W] px
-    radius: int,
-) -> Tensor:  # [H, W, 3]
-    """Eq. 2 and 3, the image continued by its border pixels, lest a bright background darken along the frame."""
-    around = (radius,) * 4
-    padded = functional.pad(image.permute(2, 0, 1)[None], around, mode="replicate")[0].permute(1, 2, 0)
-    widths = functional.pad(sigma[None, None], around, mode="replicate")[0, 0]
-    return gather_gauss(padded.contiguous(), widths, radius)[radius:-radius, radius:-radius]
-
-
 def total_variation(
     image: Tensor,  # [H, W, 3]
 ) -> Tensor:
@@ -232,8 +220,8 @@ class FittedJoint(Splats):
         def blurred(sharp: np.ndarray) -> np.ndarray:
             image = torch.tensor(sharp, dtype=torch.float32, device=self.device)
             if self.config.light == "srgb":
-                return blur(image, sigma, self.defocus.config.kernel_radius).clamp(0, 1).cpu().numpy()
-            image = blur(srgb_to_linear(image), sigma, self.defocus.config.kernel_radius)
+                return gather_continued(image, sigma, self.defocus.config.kernel_radius).clamp(0, 1).cpu().numpy()
+            image = gather_continued(srgb_to_linear(image), sigma, self.defocus.config.kernel_radius)
             return linear_to_srgb(image).clamp(0, 1).cpu().numpy()
 
         return Kernel(radius.cpu().numpy(), blurred, "gather")
@@ -250,7 +238,7 @@ def warm_up_blur(device: str, radius: int) -> None:
     image = torch.zeros(16, 16, 3, device=device, requires_grad=True)
     maps = torch.zeros(16, 16, device=device)
     sigma = BlurNet(1).to(device)(image, maps, maps, deep=True)
-    blur(image, sigma, radius).sum().backward()
+    gather_continued(image, sigma, radius).sum().backward()
 
 
 def fit(photographs: Photographs, setting: Setting) -> FittedJoint:

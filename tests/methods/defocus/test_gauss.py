@@ -4,7 +4,7 @@ import numba
 import pytest
 import torch
 
-from methods.defocus.gauss import BACKENDS, gather_gauss, resolve_backend, scatter_gauss
+from methods.defocus.gauss import BACKENDS, gather_continued, gather_gauss, resolve_backend, scatter_gauss
 
 BLURS = [gather_gauss, scatter_gauss]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -140,3 +140,10 @@ def test_the_back_end_follows_the_device():
     assert set(BACKENDS) == {"torch", "cpu", "triton"}
     with pytest.raises(ValueError, match="no fused blur for device 'meta'"):
         resolve_backend("meta")
+
+
+@pytest.mark.parametrize("k", [0, 3, 6])
+def test_a_constant_continued_beyond_its_frame_stays_what_it_is(k: int) -> None:
+    sigma = 4 * torch.rand(10, 12, generator=torch.Generator().manual_seed(0)) + 0.05
+    image = torch.full((10, 12, 3), 0.7)
+    torch.testing.assert_close(gather_continued(image, sigma, k), image)

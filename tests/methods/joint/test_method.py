@@ -16,13 +16,13 @@ from datasets.errors import InputError
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods import configuration, contestants
 from methods.contestant import Setting
+from methods.defocus.gauss import gather_continued
 from methods.joint import method
 from methods.joint.method import (
     SIGMA_MIN,
     Defocus,
     FittedJoint,
     JointConfig,
-    blur,
     fit,
     near_surface,
     total_variation,
@@ -187,9 +187,9 @@ def test_leaving_out_what_is_far_from_any_surface_changes_no_blurred_pixel(
     drawn = Render(color, 100 + torch.rand(48, 64, generator=random), alpha, nothing, nothing, "torch")
     mask = torch.rand(48, 64, generator=random)
     assert near_surface(alpha, 4) == (slice(16, 32), slice(24, 48))
-    spared = blur(color, defocus.sigma(drawn, mask), 2)
+    spared = gather_continued(color, defocus.sigma(drawn, mask), 2)
     monkeypatch.setattr(method, "near_surface", lambda alpha, reach: (slice(0, 48), slice(0, 64)))
-    whole = blur(color, defocus.sigma(drawn, mask), 2)
+    whole = gather_continued(color, defocus.sigma(drawn, mask), 2)
     torch.testing.assert_close(spared, whole)
     assert not torch.equal(whole, color)
 
@@ -197,11 +197,6 @@ def test_leaving_out_what_is_far_from_any_surface_changes_no_blurred_pixel(
 def test_the_box_around_nothing_is_a_corner_and_never_leaves_the_image() -> None:
     assert near_surface(torch.zeros(20, 30), 8) == (slice(0, 16), slice(0, 16))
     assert near_surface(torch.ones(20, 30), 8) == (slice(0, 20), slice(0, 30))
-
-
-def test_the_blur_of_a_constant_is_the_constant_up_to_the_frame() -> None:
-    sigma = torch.rand(10, 12, generator=torch.Generator().manual_seed(0)) * 4 + SIGMA_MIN
-    torch.testing.assert_close(blur(torch.full((10, 12, 3), 0.7), sigma, 6), torch.full((10, 12, 3), 0.7))
 
 
 def test_total_variation_is_the_mean_step_along_x_plus_that_along_y() -> None:
