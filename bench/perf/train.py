@@ -14,7 +14,7 @@ from bench.perf.rasterizer import environment, shell
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.defocus import gauss
 from methods.defocus.lens import FocusedLens
-from methods.defocus.scene import GAUSS_COC, Aperture, Blurred, GatherGauss, ScatterGauss, SceneBlur
+from methods.defocus.scene import GAUSS_COC, Aperture, Blurred, GatherGauss, ScatterGauss, SceneBlur, Shot
 from methods.light import linear_to_srgb
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import Reference, photometric
@@ -94,7 +94,7 @@ def _times(n: int, px: int, device: str, repeats: int) -> dict[str, float]:
         if blur is None:
             image = draw(scene).color
         else:
-            formed: Blurred = blur(scene, viewport, lens, background, draw)
+            formed: Blurred = blur(scene, Shot(viewport, lens, background, draw))
             image = formed.image
         loss = photometric(linear_to_srgb(image), photograph, 0.2)
         optimizer.zero_grad(set_to_none=True)

@@ -45,21 +45,23 @@ class Blurred(NamedTuple):
     drawn: Render
 
 
+class Shot(NamedTuple):
+    """A view about to be photographed. background: what it is drawn on, [3] or [H, W, 3]. draw: `draw(gaussians,
+    **options)` renders it with the options of `rasterizer.render`."""
+
+    viewport: Viewport
+    lens: FocusedLens
+    background: Tensor
+    draw: Callable[..., Render]
+
+
 class SceneBlur(Protocol):
-    """One way to blur. `draw(gaussians, **options)` renders the view with the options of `rasterizer.render`;
-    `background` is what it draws on, [3] or [H, W, 3]. `spread`: what spreads (or gathers) light."""
+    """One way to blur. spread: what spreads (or gathers) light."""
 
     @property
     def spread(self) -> Spread: ...
 
-    def __call__(
-        self,
-        gaussians: Gaussians,
-        viewport: Viewport,
-        lens: FocusedLens,
-        background: Tensor,
-        draw: Callable[..., Render],
-    ) -> Blurred: ...
+    def __call__(self, gaussians: Gaussians, shot: Shot) -> Blurred: ...
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,9 @@ class GatherGauss:
     kernel_radius: int = 6
     spread: Spread = "gather"
 
-    def __call__(
-        self,
-        gaussians: Gaussians,
-        viewport: Viewport,
-        lens: FocusedLens,
-        background: Tensor,
-        draw: Callable[..., Render],
-    ) -> Blurred:
-        drawn = draw(gaussians)
-        sigma = SIGMA_PER_RADIUS_LEAST_SQUARES * lens.coc_radius(depth_everywhere(drawn)).abs()
+    def __call__(self, gaussians: Gaussians, shot: Shot) -> Blurred:
+        drawn = shot.draw(gaussians)
+        sigma = SIGMA_PER_RADIUS_LEAST_SQUARES * shot.lens.coc_radius(depth_everywhere(drawn)).abs()
         return Blurred(gather_continued(drawn.color, sigma, self.kernel_radius, backend=_twin(drawn)), drawn)
 
 
@@ -91,19 +86,12 @@ class ScatterGauss:
     kernel_radius: int = 6
     spread: Spread = "scatter"
 
-    def __call__(
-        self,
-        gaussians: Gaussians,
-        viewport: Viewport,
-        lens: FocusedLens,
-        background: Tensor,
-        draw: Callable[..., Render],
-    ) -> Blurred:
-        drawn = draw(gaussians, background=None)
-        sigma = SIGMA_PER_RADIUS_LEAST_SQUARES * lens.coc_radius(depth_everywhere(drawn)).abs()
+    def __call__(self, gaussians: Gaussians, shot: Shot) -> Blurred:
+        drawn = shot.draw(gaussians, background=None)
+        sigma = SIGMA_PER_RADIUS_LEAST_SQUARES * shot.lens.coc_radius(depth_everywhere(drawn)).abs()
         light = torch.cat([drawn.color, drawn.alpha[..., None]], dim=2)
         spread = scatter_gauss(light, sigma, self.kernel_radius, backend=_twin(drawn))
-        return Blurred(spread[..., :3] + (1 - spread[..., 3:]).clamp_min(0) * background, drawn)
+        return Blurred(spread[..., :3] + (1 - spread[..., 3:]).clamp_min(0) * shot.background, drawn)
 
 
 @dataclass(frozen=True)
@@ -112,18 +100,11 @@ class ScatterDisk:
 
     spread: Spread = "scatter"
 
-    def __call__(
-        self,
-        gaussians: Gaussians,
-        viewport: Viewport,
-        lens: FocusedLens,
-        background: Tensor,
-        draw: Callable[..., Render],
-    ) -> Blurred:
-        drawn = draw(gaussians, background=None)
-        radius = lens.coc_radius(depth_everywhere(drawn))
+    def __call__(self, gaussians: Gaussians, shot: Shot) -> Blurred:
+        drawn = shot.draw(gaussians, background=None)
+        radius = shot.lens.coc_radius(depth_everywhere(drawn))
         color, alpha = scatter_disk(drawn.color, drawn.alpha, radius, backend=_twin(drawn))
-        return Blurred(color + (1 - alpha)[..., None] * background, drawn)
+        return Blurred(color + (1 - alpha)[..., None] * shot.background, drawn)
 
 
 @dataclass(frozen=True)
@@ -142,15 +123,8 @@ class Aperture:
     angle: float = 0.0
     spread: Spread = "lens"
 
-    def __call__(
-        self,
-        gaussians: Gaussians,
-        viewport: Viewport,
-        lens: FocusedLens,
-        background: Tensor,
-        draw: Callable[..., Render],
-    ) -> Blurred:
-        pattern = lens_points(self.points)
+    def __call__(self, gaussians: Gaussians, shot: Shot) -> Blurred:
+        pattern, lens, viewport = lens_points(self.points), shot.lens, shot.viewport
         # A Gaussian at the camera's own plane has no image; the rasterizer leaves out what is nearer than `near`.
         depth = viewport.depths(gaussians.means).clamp_min(1e-3 * float(lens.focus.detach()))
         variance = (pattern.sigma * lens.coc_radius(depth)) ** 2
@@ -159,7 +133,7 @@ class Aperture:
         draws = []
         for u, v in pattern.turned(self.angle):
             seen = replace(gaussians, means=gaussians.means + shift * (u * x_axis + v * y_axis))
-            draws.append(draw(seen if u or v else gaussians, extra_variance=variance))
+            draws.append(shot.draw(seen if u or v else gaussians, extra_variance=variance))
         return Blurred(torch.stack([drawn.color for drawn in draws]).mean(0), draws[0])
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from datasets.capture import Photographs
 from datasets.errors import InputError
 from methods.defocus.lens import FocusedLens
-from methods.defocus.scene import GAUSS_COC, Aperture, SceneBlur
+from methods.defocus.scene import GAUSS_COC, Aperture, SceneBlur, Shot
 from methods.light import linear_to_srgb
 from methods.splatting.formation import Draw, Formed, Target
 from methods.splatting.gaussians import Gaussians
@@ -140,7 +140,7 @@ class LensFormation:
         if any(start <= step < start + views for start in self._searches):
             self._search(gaussians, target, draw_view)
         lens = self.lens(target.index, target.viewport.fx)
-        image, drawn = self.blur(step)(gaussians, target.viewport, lens, target.background, draw_view)
+        image, drawn = self.blur(step)(gaussians, Shot(target.viewport, lens, target.background, draw_view))
         weight = None
         if self.config.focus_weight:
             weight = in_focus(drawn, lens, self.config.focus_weight)
@@ -152,7 +152,7 @@ class LensFormation:
 
         def error(focus: Tensor) -> float:
             lens = FocusedLens(focus, self.aperture, view.fx)
-            image = GAUSS_COC(gaussians, view, lens, target.background, draw).image
+            image = GAUSS_COC(gaussians, Shot(view, lens, target.background, draw)).image
             if self.light == "linear":
                 image = linear_to_srgb(image)
             return float((image - photograph).abs().mean())

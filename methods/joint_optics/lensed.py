@@ -17,7 +17,7 @@ from datasets.cameras import Camera
 from datasets.capture import Background, Photograph
 from datasets.errors import InputError
 from methods.defocus.lens import FocusedLens
-from methods.defocus.scene import Aperture, SceneBlur
+from methods.defocus.scene import Aperture, SceneBlur, Shot
 from methods.light import linear_to_srgb
 from methods.splatting.formation import background_in, viewport
 from methods.splatting.gaussians import Gaussians
@@ -55,13 +55,13 @@ class LensedScene(Splats):
     @torch.no_grad()
     def through(self, camera: Camera, lens: FocusedLens, blur: SceneBlur) -> Tensor:
         """[H, W, 3] sRGB, not clamped: the scene as `lens` images it."""
-        image, _ = blur(
-            self.gaussians,
+        shot = Shot(
             viewport(camera, self.device),
             lens,
             background_in(self.config.light, self.background, camera, self.device),
             lambda gaussians, **options: self.drawn(camera, gaussians, **options),
         )
+        image = blur(self.gaussians, shot).image
         return linear_to_srgb(image) if self.config.light == "linear" else image
 
     def photograph(

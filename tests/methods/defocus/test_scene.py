@@ -12,7 +12,7 @@ from scipy.special import j1
 from torch import Tensor
 
 from methods.defocus.lens import FocusedLens
-from methods.defocus.scene import BLURS, Aperture, blur_called, depth_everywhere, lens_points
+from methods.defocus.scene import BLURS, Aperture, Shot, blur_called, depth_everywhere, lens_points
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render, Viewport, render
 
@@ -72,7 +72,7 @@ def decibels(image: Tensor, truth: Tensor) -> float:
 @pytest.mark.parametrize("depths", [(104.0,), (97.0, 103.0), (100.0, 106.0)])
 def test_many_points_of_the_lens_are_the_lens(depths: tuple[float, ...], points: int) -> None:
     scene = surface(depths)
-    image, _ = Aperture(points)(scene, VIEW, LENS, BLACK, drawing())
+    image, _ = Aperture(points)(scene, Shot(VIEW, LENS, BLACK, drawing()))
     assert decibels(image, exact(scene, LENS)) > (46 if points == 61 else 42)
 
 
@@ -84,7 +84,7 @@ def test_every_blur_is_like_the_lens_on_one_slanted_surface(name: str) -> None:
         [torch.zeros(144), torch.zeros(144), 103.0 + scene.means[:, 0]], dim=1))  # fmt: skip
     truth = exact(scene, LENS)
     sharp = drawing()(scene).color
-    image, drawn = blur_called(name)(scene, VIEW, LENS, BLACK, drawing())
+    image, drawn = blur_called(name)(scene, Shot(VIEW, LENS, BLACK, drawing()))
     assert decibels(image, truth) > decibels(sharp, truth) + 8
     assert drawn.color.shape == (SIZE, SIZE, 3)
 
@@ -92,14 +92,14 @@ def test_every_blur_is_like_the_lens_on_one_slanted_surface(name: str) -> None:
 @pytest.mark.parametrize("name", BLURS)
 def test_nothing_blurs_in_the_focal_plane(name: str) -> None:
     scene = surface((FOCUS,))
-    image, _ = blur_called(name)(scene, VIEW, LENS, BLACK, drawing())
+    image, _ = blur_called(name)(scene, Shot(VIEW, LENS, BLACK, drawing()))
     assert decibels(image, drawing()(scene).color) > 50
 
 
 @pytest.mark.parametrize("name", BLURS)
 def test_a_plain_backdrop_stays_what_it_is(name: str) -> None:
     gray = torch.full((3,), 0.4)
-    image, _ = blur_called(name)(surface((104.0,)), VIEW, LENS, gray, drawing(background=gray))
+    image, _ = blur_called(name)(surface((104.0,)), Shot(VIEW, LENS, gray, drawing(background=gray)))
     corner = image[:4, :4]
     assert torch.allclose(corner, torch.full_like(corner, 0.4), atol=2e-3)
 
@@ -108,7 +108,7 @@ def test_blurring_the_scene_keeps_a_sharp_edge_before_a_blurred_ground() -> None
     scene = surface((FOCUS, 108.0))
     truth = exact(scene, LENS)
     by_points, by_gather = (
-        decibels(blur_called(name)(scene, VIEW, LENS, BLACK, drawing()).image, truth)
+        decibels(blur_called(name)(scene, Shot(VIEW, LENS, BLACK, drawing())).image, truth)
         for name in ("aperture", "gather-gauss")
     )
     assert by_points > by_gather + 5
@@ -134,13 +134,16 @@ def test_gradients_to_scene_focus_and_aperture_are_those_of_finite_differences(n
     blur = replace(Aperture(5), angle=0.3) if name == "aperture" else blur_called(name, kernel_radius=3)
     draw = drawing(view, "torch", torch.zeros(3, dtype=torch.float64))
 
-    def image(means: Tensor, sh: Tensor, focus: Tensor, aperture: Tensor) -> Tensor:
+    weights = uniform(9, 10, 3)
+
+    def weighed(means: Tensor, sh: Tensor, focus: Tensor, aperture: Tensor) -> Tensor:
         lens = FocusedLens(focus, aperture, view.fx)
-        return blur(Gaussians(means=means, sh=sh, **rest), view, lens, torch.zeros(3).double(), draw).image
+        image = blur(Gaussians(means=means, sh=sh, **rest), Shot(view, lens, torch.zeros(3).double(), draw)).image
+        return (weights * image).sum()
 
     inputs = (means, sh, torch.tensor(100.3).double(), torch.tensor(9.0).double())
     inputs = tuple(tensor.clone().requires_grad_() for tensor in inputs)
-    assert torch.autograd.gradcheck(image, inputs, eps=1e-6, atol=2e-4, rtol=2e-3)
+    assert torch.autograd.gradcheck(weighed, inputs, eps=1e-6, atol=2e-4, rtol=2e-3)
 
 
 # ---------------------------------------------------------------- points of the lens
