@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from bench.perf import BENCHMARKS, rasterizer
-from methods import contestants
+from methods import configuration, contestants
 from reports import leaderboard, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,7 +90,7 @@ def study(method: str, name: str) -> str:
     captures = sorted({record.capture.name for record in found})
 
     def psnr(capture: str, changes: tuple[str, ...]) -> float:
-        rows = [record for record in found if set(record.method.changed.split(", ")) == set(changes or ("",))]
+        rows = [record for record in found if changed(record) == configuration.parse_changes(changes)]
         return mean(rows, capture, method, "novel", "psnr")
 
     rows = []
@@ -104,6 +104,11 @@ def study(method: str, name: str) -> str:
             cells | {"paper, other data": f"{declared.published[row]['psnr']:.2f}"} if declared.published else cells
         )
     return grid(rows)
+
+
+def changed(record: records.Record) -> dict[str, dict[str, object]]:
+    """The settings in which an ablation's record differs, by family."""
+    return configuration.parse_changes(record.method.changed.split(", ") if record.method.changed else [])
 
 
 def mean(found: Sequence[records.Record], capture: str, method: str, track: str, metric: str) -> float:

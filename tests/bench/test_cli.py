@@ -21,14 +21,14 @@ def test_lists_are_json_arrays_of_objects_with_a_name(bench: Bench, kind: str) -
 
 def test_the_contestants_of_this_package_are_listed_with_what_they_are(bench: Bench) -> None:
     rows = {row["name"]: row for row in json.loads(bench("list", "methods", "--json").stdout)}
-    assert set(rows) >= {"3dgs", "sharp-3dgs", "input", "rl", "rl+3dgs"}
+    assert set(rows) >= {"3dgs", "sharp-3dgs", "input", "rl", "rl+3dgs", "joint", "joint-linear", "joint-optics"}
     assert rows["sharp-3dgs"]["oracle"] is True
-    assert rows["rl"]["outputs"] == ["deblur"]
+    assert rows["rl"]["outputs"] == ["deblur", "kernel"]
     assert rows["rl+3dgs"]["outputs"] == ["novel", "deblur"]
     assert all(row["citation"] and row["trained_on"] for row in rows.values())
 
 
-@pytest.mark.parametrize("verb", ["run", "synth", "eval", "report", "list", "doctor", "perf"])
+@pytest.mark.parametrize("verb", ["run", "ablate", "refocus", "synth", "eval", "report", "list", "doctor", "perf"])
 def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
     assert verb in bench("--help").stdout
     done = bench(verb, "--help")
