@@ -126,7 +126,7 @@ class Aperture:
     def __call__(self, gaussians: Gaussians, shot: Shot) -> Blurred:
         pattern, lens, viewport = lens_points(self.points), shot.lens, shot.viewport
         # A Gaussian at the camera's own plane has no image; the rasterizer leaves out what is nearer than `near`.
-        depth = viewport.depths(gaussians.means).clamp_min(1e-3 * float(lens.focus.detach()))
+        depth = torch.maximum(viewport.depths(gaussians.means), 1e-3 * lens.focus.detach())
         variance = (pattern.sigma * lens.coc_radius(depth)) ** 2
         shift = (lens.aperture * (depth / lens.focus - 1))[:, None]
         x_axis, y_axis = viewport.w2c[:2, :3].to(gaussians.means)

@@ -167,6 +167,6 @@ class LensFormation:
 @torch.no_grad()
 def in_focus(drawn: Render, lens: FocusedLens, amount: float) -> Tensor:
     """[H, W] weights of mean 1: 1 + amount exp(-(r / 1.5 px)^2) on the object, 1 beside it."""
-    radius = lens.coc_radius(drawn.depth.clamp_min(1e-3 * float(lens.focus)))
+    radius = lens.coc_radius(torch.maximum(drawn.depth, 1e-3 * lens.focus))
     weight = 1 + amount * torch.exp(-((radius / 1.5) ** 2)) * (drawn.alpha > 0.5)
     return weight / weight.mean()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from datasets.capture import Capture, Optics, Photographs
 from methods import configuration, contestants
@@ -14,12 +15,17 @@ from methods.joint_optics.lensed import LensedScene
 from methods.joint_optics.method import FittedOptics, doubts, fit
 
 
-@pytest.fixture(scope="module")
-def fitted(capture: Capture) -> FittedOptics:
+def smoke() -> dict[str, dict[str, object]]:
+    """The contestant's configuration for the preset `smoke`."""
     entry = contestants.find("joint-optics")
     configs = configuration.resolve(entry.configs, "smoke")
     configs["3dgs"] |= entry.changes["3dgs"]
-    setting = Setting(0, "cpu", configs, "smoke", lambda done, total, what: None, {})
+    return configs
+
+
+@pytest.fixture(scope="module")
+def fitted(capture: Capture) -> FittedOptics:
+    setting = Setting(0, "cpu", smoke(), "smoke", lambda done, total, what: None, {})
     return fit(capture.photographs().without_optics(), setting)
 
 
@@ -97,3 +103,22 @@ def test_hints_that_the_photographs_contradict_are_said(capture: Capture) -> Non
     focus, aperture = doubts(found, replace(photographs, views=views, optics=wrong))
     assert "mm from those found" in focus
     assert "10 times as wide" in aperture
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_it_trains_tells_the_blur_and_photographs_again(capture: Capture, tmp_path: Path) -> None:
+    setting = Setting(0, "cuda", smoke(), "smoke", lambda done, total, what: None, {})
+    fitted = fit(capture.photographs().without_optics(), setting)
+    assert fitted.cost.rasterizer == "gsplat"
+    photograph = capture.test[0].photograph()
+    kernel = fitted.kernel(photograph)
+    blurred = kernel.blur(capture.test[0].truth().sharp / 255)
+    assert np.isfinite(kernel.coc).all()
+    assert np.isfinite(blurred).all()
+    fitted.save(tmp_path)
+    name = capture.train[0].name
+    now = fitted.photograph(fitted.cameras[name], fitted.focus[name])
+    again = LensedScene.load(tmp_path)
+    on_cpu = again.photograph(again.cameras[name], again.focus[name])
+    assert np.abs(now - on_cpu).mean() < 2e-3
