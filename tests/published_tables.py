@@ -28,7 +28,6 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/joint.md", "joint-kernels"): kernels(),
         ("docs/joint.md", "joint-consistent"): consistent(),
         ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens"),
-        ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates"),
         ("docs/joint.md", "joint-components"): study("joint", "components"),
     }
 
