@@ -75,12 +75,12 @@ class LensFormation:
         self.bounds = Bounds.seen_by(cameras)
         centers = [float(camera.depth(self.bounds.center)) for camera in cameras]
         self.centers = torch.tensor(centers, device=device)
-        # px of CoC radius one scene radius behind the scene's centre, for each mm of aperture.
-        self.coc_per_aperture = fmean(
-            camera.fx * (1 / center - 1 / (center + self.bounds.radius))
-            for camera, center in zip(cameras, centers, strict=True)
+        # Radius of a lens whose CoC is as wide as the image for a point one scene radius behind the focal plane.
+        behind = [center + self.bounds.radius for center in centers]
+        self.widest_aperture = widest = fmean(
+            camera.width / (camera.fx * (1 / center - 1 / far))
+            for camera, center, far in zip(cameras, centers, behind, strict=True)
         )
-        widest = fmean(camera.width for camera in cameras) / self.coc_per_aperture
         offsets, aperture = torch.zeros(len(cameras)), config.initial_coc * widest
         # Hints beyond reason are not taken: the lens is found from the photographs as well.
         if photographs.optics is not None:

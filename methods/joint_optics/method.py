@@ -28,9 +28,9 @@ from methods.splatting.formation import background_in
 from methods.splatting.rasterizer import resolve_backend
 from methods.splatting.train import SplattingConfig, train, warm_up
 
-# When a user hears of it: spread of the focus distances and their distance from the hints, in scene radii, and the
-# factor between apertures (more than a stop is 1.41).
-ONE_FOCUS, FAR_OFF, WRONG_STOP = 0.05, 0.1, 1.41
+# When a user hears of it: spread of the focus distances and their distance from the hints, in scene radii, the factor
+# between apertures (a stop is 1.41), and the blur, in widths of the image, without which there is no focus to speak of.
+ONE_FOCUS, FAR_OFF, WRONG_STOP, VISIBLE = 0.05, 0.1, 1.41, 0.004
 
 
 class FittedOptics(LensedScene):
@@ -97,9 +97,10 @@ def doubts(formation: LensFormation, photographs: Photographs) -> list[str]:
     """What a user should know of the lens that was found, a sentence each."""
     found, radius = formation.focus_distances.detach().cpu().numpy(), formation.bounds.radius
     relative = found - formation.centers.cpu().numpy()
-    blur = float(formation.aperture.detach()) * formation.coc_per_aperture  # px, one scene radius out of focus
+    # One scene radius out of focus, in widths of the image.
+    blur = float(formation.aperture.detach()) / formation.widest_aperture
     sentences = []
-    if len(found) > 1 and np.ptp(relative) < ONE_FOCUS * radius and blur > 0.5:
+    if len(found) > 1 and np.ptp(relative) < ONE_FOCUS * radius and blur > VISIBLE:
         sentences.append(
             f"All photographs seem to be focused at one distance from the object's centre ({np.median(relative):+.2g} "
             "mm): parts of it that lie elsewhere in every view cannot become sharp."
