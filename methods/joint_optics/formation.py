@@ -2,9 +2,9 @@
 
 Every photograph is the mean of renders from points of the lens (`methods.defocus.scene.Aperture`), in linear light.
 What is learned of the lens is its radius a (mm) and the distance d0 (mm) of the focal plane of each view: the signed
-radius of the circle of confusion is r = a fx (1 / d0 - 1 / d). Training starts with one point, the per-Gaussian circle
-of confusion, which is a Gaussian where the truth is a disk, and goes on with five, whose patches of the lens
-together are nearly the disk.
+radius of the circle of confusion is r = a fx (1 / d0 - 1 / d). Training starts with one point, the per-Gaussian
+circle of confusion, which is a Gaussian where the truth is a disk; it goes on with five and at last nineteen, whose
+patches of the lens together are nearly the disk.
 
 The photograph does not tell which side of the focal plane a point lies on, so d0 may settle on the wrong one while
 the scene is still vague. Now and then it is therefore searched for: the scene is photographed at distances all

@@ -4,7 +4,7 @@ What it changes against the seed paper (Zhao et al. 2025), whose blur is a netwo
 - The blur is the thin lens of its Eq. 1 itself: one number for the lens and one per photograph, instead of BlurNet.
 - It acts on the scene and not on its image, so what a blurred edge uncovers is rendered, not guessed.
 - Light adds up as light: the scene is held in linear light, and sRGB comes after the blur.
-- Its shape is the disk of the aperture, as far as five Gaussian patches of it can tell (see `formation`).
+- Its shape is the disk of the aperture, as far as Gaussian patches of it can tell (see `formation`).
 - There is no stage without blur: a scene fitted to blurred photographs has taken the blur for its own.
 
 Nothing is known of the lens but that it is one: poses and focal lengths in px come with the capture, as for every
