@@ -27,8 +27,9 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/joint.md", "joint-objects"): objects(),
         ("docs/joint.md", "joint-kernels"): kernels(),
         ("docs/joint.md", "joint-consistent"): consistent(),
-        ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens"),
-        ("docs/joint.md", "joint-components"): study("joint", "components"),
+        ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens", "ablate-joint-optics"),
+        ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates", "ablate-candidates"),
+        ("docs/joint.md", "joint-components"): study("joint", "components", "ablate-joint"),
     }
 
 
@@ -82,9 +83,9 @@ def consistent() -> str:
     return grid([{name: f"{mean(found, 'beetle-consistent', name, 'novel', 'psnr'):.2f}" for name in names}])
 
 
-def study(method: str, name: str) -> str:
+def study(method: str, name: str, folder: str) -> str:
     """An ablation: PSNR of novel views by capture, and the difference to the row that changes nothing."""
-    found = records.find(PUBLISHED / f"ablate-{method}")
+    found = records.find(PUBLISHED / folder)
     declared = contestants.find(method).studies[name]
     captures = sorted({record.capture.name for record in found})
 
