@@ -62,7 +62,8 @@ class Board:
 def table(board: list[Progress], now: float) -> Table:
     """All jobs as they stand at `now` (monotonic seconds)."""
     shown = Table(box=None, pad_edge=False)
-    for column in ("capture", "method", "seed", "state", "progress", "novel dB", "deblur dB", "re-blur dB", "train s"):
+    scores = (f"{title} dB" for title in TITLES.values())
+    for column in ("capture", "method", "seed", "state", "progress", *scores, "train s"):
         shown.add_column(column, justify="right" if column.endswith(("dB", " s")) else "left")
     for progress in board:
         shown.add_row(
@@ -71,10 +72,7 @@ def table(board: list[Progress], now: float) -> Table:
             str(progress.job.seed),
             _STATE[progress.state],
             progress.reason or _advance(progress, now),
-            *(
-                f"{progress.psnr[track]:.2f}" if track in progress.psnr else ""
-                for track in ("novel", "deblur", "kernel")
-            ),
+            *(f"{progress.psnr[track]:.2f}" if track in progress.psnr else "" for track in TITLES),
             f"{progress.train_s:.1f}" if progress.train_s is not None else "",
         )
     return shown

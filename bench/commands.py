@@ -65,8 +65,7 @@ def run(
     from reports import leaderboard, records
 
     console = Console(stderr=True)
-    kind = _device(device)
-    chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
+    kind, chosen, workers = _budget(device, preset, jobs)
     parsed_seeds, parsed_changes = _seeds(seeds), configuration.parse_changes(changes or [])
     entries = [(name, contestants.find(name)) for name in _methods(methods)]
     rules = _protocol(protocol)
@@ -78,7 +77,6 @@ def run(
     names = [capture.name for _, capture in opened]
     folder = out or Path("runs") / "-".join(["+".join(names), chosen, *(changes or [])]).replace("/", "_")
     runner.lpips_digest(lpips_weights)  # a bad file is named before anything runs
-    workers = jobs or (1 if kind == "cuda" else environment.cores())
     console.print(
         f"{len(wanted)} jobs into {folder}: {', '.join(names)}; preset {chosen}, device {kind}, {workers} at a time",
         highlight=False,
@@ -117,8 +115,7 @@ def ablate(
     from reports import ablation
 
     console = Console(stderr=True)
-    kind = _device(device)
-    chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
+    kind, chosen, workers = _budget(device, preset, jobs)
     entry = contestants.find(method)
     names = [] if studies == "all" else [name.strip() for name in studies.split(",") if name.strip()]
     wanted_studies = ablations.studies_of(entry, names)
@@ -129,7 +126,6 @@ def ablate(
     named = "+".join(capture.name for _, capture in opened)
     folder = out or Path("runs") / "-".join(["ablate", entry.name, named, chosen])
     runner.lpips_digest(lpips_weights)  # a bad file is named before anything runs
-    workers = jobs or (1 if kind == "cuda" else environment.cores())
     console.print(f"{len(wanted)} jobs into {folder}; preset {chosen}, device {kind}, {workers} at a time")
     with runner.lock(folder), Board(console) as show:
         board = runner.run(wanted, {c.name: c for _, c in opened}, folder, workers, lpips_weights, show)
@@ -310,6 +306,15 @@ def _device(name: str) -> Any:
     return "cpu"
 
 
+def _budget(device: str, preset: str, jobs: int | None) -> tuple[Any, str, int]:
+    """The device, the preset that goes with it where none is named, and how many jobs may run at a time."""
+    from bench.environment import cores
+
+    kind = _device(device)
+    chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
+    return kind, chosen, jobs or (1 if kind == "cuda" else cores())
+
+
 def _protocol(name: str) -> Any:
     if name not in ("standard", "paper"):
         raise InputError(f"There is no protocol {name}; known: standard, paper.")
@@ -391,6 +396,7 @@ def _write_blur_maps(folder: Path, capture: Any, found: list[Any]) -> None:
 def _print_leaderboard(found: list[Any], folder: Path, as_json: bool) -> None:
     from bench.leaderboard_table import table
     from reports import leaderboard
+    from reports.rows import job_name
 
     rows = leaderboard.rows(found)
     if as_json:
@@ -402,6 +408,5 @@ def _print_leaderboard(found: list[Any], folder: Path, as_json: bool) -> None:
     console.print(table(rows))
     for record in found:
         for warning in record.warnings:
-            job = f"{record.capture.name} / {record.method.name} / seed {record.seed}"
-            print(f"Warning of {job}: {warning}", file=sys.stderr)
+            print(f"Warning of {job_name(record)}: {warning}", file=sys.stderr)
     print(f"Leaderboard: {folder / 'leaderboard.md'}", file=sys.stderr)

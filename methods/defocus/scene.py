@@ -132,8 +132,10 @@ class Aperture:
         x_axis, y_axis = viewport.w2c[:2, :3].to(gaussians.means)
         draws = []
         for u, v in pattern.turned(self.angle):
-            seen = replace(gaussians, means=gaussians.means + shift * (u * x_axis + v * y_axis))
-            draws.append(shot.draw(seen if u or v else gaussians, extra_variance=variance))
+            seen = gaussians
+            if u or v:
+                seen = replace(gaussians, means=gaussians.means + shift * (u * x_axis + v * y_axis))
+            draws.append(shot.draw(seen, extra_variance=variance))
         return Blurred(torch.stack([drawn.color for drawn in draws]).mean(0), draws[0])
 
 
