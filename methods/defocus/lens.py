@@ -9,7 +9,8 @@ from torch import Tensor
 
 class FocusedLens(NamedTuple):
     """A lens in front of one view. focus: distance of the focal plane along the optical axis; aperture: radius of
-    the entrance pupil; both scalars in the unit of the scene (mm in macro captures). fx: px."""
+    the entrance pupil; both scalars in the unit of the scene (mm in macro captures). fx: px. A curved focal surface
+    has a focus for each of the depths that are asked for."""
 
     focus: Tensor
     aperture: Tensor

@@ -29,8 +29,9 @@ from methods.light import linear_to_srgb
 from methods.splatting.formation import Draw, Formed, Target
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.train import Bounds
-from methods.splatting.viewport import Render
+from methods.splatting.viewport import Render, Viewport
 
+LR_BEND = 1e-3
 PLAUSIBLE_COC = (0.002, 0.15)  # image widths, of a point one scene radius behind the focal plane
 
 
@@ -43,6 +44,8 @@ class JointOpticsConfig:
     lens_points: of the aperture, each number from its time in `lens_points_from` on; one before.
     search_at: when d0 is searched for, at `search_steps` distances within `search_reach` of the scene's centre.
     focus_weight: by how much a pixel in focus weighs more in the L1 loss; falls to 1 / e at a CoC of 1.5 px.
+    residual: how far (scene radii) a network may bend the focal plane; 0 is no network.
+    early_stop: every which photograph is not trained on but tells when to stop; 0 is none.
     """
 
     initial_coc: float = 0.02
@@ -55,6 +58,8 @@ class JointOpticsConfig:
     search_steps: int = 25
     search_reach: float = 1.0
     focus_weight: float = 0.0
+    residual: float = 0.0
+    early_stop: int = 0
 
     def __post_init__(self) -> None:
         if any(points < 1 for points in self.lens_points):
@@ -96,15 +101,21 @@ class LensFormation:
                     aperture = lens.aperture_radius
         self.offsets = offsets.to(device).requires_grad_()
         self.log_aperture = torch.tensor(log(aperture), device=device, requires_grad=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.bend = FocalSurface(config.residual).to(device) if config.residual else None
         self._random = torch.Generator().manual_seed(seed)
         self._searches = [round(at * steps) for at in config.search_at]
 
     def parameters(self) -> list[dict[str, object]]:
         config = self.config
-        return [
+        groups: list[dict[str, object]] = [
             {"params": [self.offsets], "lr": config.lr_focus, "decay": config.lens_decay},
             {"params": [self.log_aperture], "lr": config.lr_aperture, "decay": config.lens_decay},
         ]
+        if self.bend is not None:
+            groups.append({"params": list(self.bend.parameters()), "lr": LR_BEND, "decay": config.lens_decay})
+        return groups
 
     def scale(self, step: int) -> int:
         return 1
@@ -139,8 +150,11 @@ class LensFormation:
         views = len(self.offsets)
         if any(start <= step < start + views for start in self._searches):
             self._search(gaussians, target, draw_view)
-        lens = self.lens(target.index, target.viewport.fx)
-        image, drawn = self.blur(step)(gaussians, Shot(target.viewport, lens, target.background, draw_view))
+        lens = real = self.lens(target.index, target.viewport.fx)
+        if self.bend is not None:
+            bent = self.bounds.radius * self.bend(gaussians, target.viewport, self.centers[target.index])
+            real = lens._replace(focus=lens.focus + bent)
+        image, drawn = self.blur(step)(gaussians, Shot(target.viewport, real, target.background, draw_view))
         weight = None
         if self.config.focus_weight:
             weight = in_focus(drawn, lens, self.config.focus_weight)
@@ -162,6 +176,29 @@ class LensFormation:
         best = min(range(len(errors)), key=errors.__getitem__)
         if errors[best] < error(self.focus_distances[target.index]):
             self.offsets[target.index] = offsets[best]
+
+
+class FocalSurface(torch.nn.Module):
+    """What a thin lens leaves unexplained, such as a curved field: how far (scene radii) the distance of sharpest focus
+    differs from the focal plane's, by where a Gaussian stands in the picture and in depth. It begins at 0 and is
+    within `most`; refocusing and kernels are the thin lens's, without it."""
+
+    def __init__(self, most: float, hidden: int = 16) -> None:
+        super().__init__()
+        self.most = most
+        self.inner, self.outer = torch.nn.Linear(3, hidden), torch.nn.Linear(hidden, 1)
+        torch.nn.init.zeros_(self.outer.weight)
+        torch.nn.init.zeros_(self.outer.bias)
+
+    def forward(self, gaussians: Gaussians, view: Viewport, center: Tensor) -> Tensor:
+        """[N], of every Gaussian. center: depth of the scene's centre in this view."""
+        seen = gaussians.means.detach() @ view.w2c[:3, :3].T + view.w2c[:3, 3]
+        across = view.fx / view.width * seen[:, :2] / seen[:, 2:].clamp_min(1e-3 * center)
+        # In units of the half-width of the field, which is about the scene's radius.
+        along = (seen[:, 2:] / center - 1) * 2 * view.fx / view.width
+        inputs = torch.cat([2 * across, along], dim=1).clamp(-2, 2)
+        out: Tensor = self.outer(torch.tanh(self.inner(inputs)))[:, 0]
+        return self.most * torch.tanh(out)
 
 
 @torch.no_grad()

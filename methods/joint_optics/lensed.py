@@ -125,8 +125,8 @@ class LensedScene(Splats):
         return float(minimize_scalar(error, bounds=around, method="bounded", options={"xatol": 1e-3 * radius}).x)
 
     def save(self, folder: Path) -> None:
-        """Write point_cloud.ply in the layout that 3DGS viewers read (its colours are in the light that lens.json
-        names), and lens.json."""
+        """Write point_cloud.ply in the layout that 3DGS viewers read, and lens.json, which names the light in which its
+        Gaussians are blended."""
         self.gaussians.save_ply(folder / PLY)
         views = {
             name: {**asdict(camera), "c2w": camera.c2w.tolist(), "focus_mm": self.focus[name]}

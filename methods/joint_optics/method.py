@@ -21,10 +21,12 @@ from methods.contestant import Kernel, Setting
 from methods.cost import Meter
 from methods.defocus.disk import scatter_disk
 from methods.defocus.scene import depth_everywhere
+from methods.joint_optics.early_stop import EarlyStop, hold_out
 from methods.joint_optics.formation import JointOpticsConfig, LensFormation
 from methods.joint_optics.lensed import LensedScene
 from methods.light import linear_to_srgb, srgb_to_linear
 from methods.splatting.formation import background_in
+from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import resolve_backend
 from methods.splatting.train import SplattingConfig, train, warm_up
 
@@ -41,30 +43,46 @@ class FittedOptics(LensedScene):
         optics = setting.config("joint-optics", JointOpticsConfig)
         warm_up(setting.device, lambda what: setting.progress(0, config.steps, what))
         meter = Meter(setting.device)
-        formation = LensFormation(photographs, optics, config.light, config.steps, setting.device, setting.seed)
+        trained_on, judges = hold_out(photographs, optics.early_stop)
+        formation = LensFormation(trained_on, optics, config.light, config.steps, setting.device, setting.seed)
+        self._search = np.linspace(-optics.search_reach, optics.search_reach, 2 * optics.search_steps - 1)
+        stop = EarlyStop(judges, self._search)
+
+        def lensed(gaussians: Gaussians) -> LensedScene:
+            distances = formation.focus_distances.tolist()
+            focus = {view.name: distance for view, distance in zip(trained_on.views, distances, strict=True)}
+            return LensedScene(
+                gaussians,
+                photographs.cameras,
+                photographs.background,
+                config,
+                setting.device,
+                focus,
+                float(formation.aperture.detach()),
+            )
+
         gaussians = train(
-            photographs,
+            trained_on,
             config,
             seed=setting.seed,
             device=setting.device,
             formation=formation,
             progress=setting.progress,
+            watch=(lambda step, seen: stop.see(lensed(seen.clone()))) if judges else None,
         )
-        self.cost = meter.cost(len(gaussians), resolve_backend(setting.device))
-        distances = formation.focus_distances.tolist()
-        focus = {view.name: distance for view, distance in zip(photographs.views, distances, strict=True)}
+        scene = stop.best or lensed(gaussians)
+        self.cost = meter.cost(len(scene.gaussians), resolve_backend(setting.device))
         super().__init__(
-            gaussians,
-            photographs.cameras,
-            photographs.background,
+            scene.gaussians,
+            scene.cameras,
+            scene.background,
             config,
             setting.device,
-            focus,
-            float(formation.aperture.detach()),
+            scene.focus,
+            scene.aperture,
         )
-        for sentence in doubts(formation, photographs):
+        for sentence in doubts(formation, trained_on):
             setting.warn(sentence)
-        self._search = np.linspace(-optics.search_reach, optics.search_reach, 2 * optics.search_steps - 1)
 
     def kernel(self, photograph: Photograph) -> Kernel:
         """The disk of confusion of every pixel, by the scene's depth and the lens; spread from front to back.

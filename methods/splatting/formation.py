@@ -14,6 +14,8 @@ from torch import Tensor
 from datasets.cameras import Camera
 from datasets.capture import Background, Photograph, Photographs
 from datasets.color import linear_to_srgb as encode_array
+from methods.light import srgb_to_linear
+from methods.splatting import sh
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import Reference
 from methods.splatting.viewport import Render, Viewport
@@ -87,6 +89,18 @@ def viewport(camera: Camera, device: str, scale: int = 1) -> Viewport:
     width, height = max(1, camera.width // scale), max(1, camera.height // scale)
     x, y = width / camera.width, height / camera.height
     return Viewport(width, height, camera.fx * x, camera.fy * y, camera.cx * x, camera.cy * y, w2c)
+
+
+def colors_in(light: str, gaussians: Gaussians, view: Viewport, sh_degree: int) -> Tensor | None:
+    """[N, 3] the colours of `gaussians` from the camera of `view`, in scene light ("srgb" or "linear"); None where the
+    rasterizer's own evaluation gives them.
+
+    The spherical harmonics always give sRGB, which a scene in linear light decodes: a step of the optimizer is then
+    as visible in the shade as in the light.
+    """
+    if light == "srgb":
+        return None
+    return srgb_to_linear(sh.colors(gaussians.sh, gaussians.means, view.camera_center(), sh_degree))
 
 
 def background_in(light: str, background: Background, camera: Camera, device: str, scale: int = 1) -> Tensor:

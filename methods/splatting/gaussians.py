@@ -66,6 +66,10 @@ class Gaussians:
         """The same values without their history."""
         return Gaussians(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
 
+    def clone(self) -> Gaussians:
+        """A copy that changes to these leave alone."""
+        return Gaussians(**{f.name: getattr(self, f.name).clone() for f in fields(self)})
+
     def smoothed(self, std: float) -> Gaussians:
         """The same under a Gaussian filter of `std` (unit of the scene): every axis widens to sqrt(s^2 + std^2), and
         opacity falls as the volume grows (Yu et al. 2024, Mip-Splatting, Eq. 9)."""
@@ -73,6 +77,10 @@ class Gaussians:
         log_scales = 0.5 * (squares + std**2).log()
         fainter = self.opacities * (self.log_scales - log_scales).sum(dim=1).exp()
         return replace(self, log_scales=log_scales, logit_opacities=torch.logit(fainter, eps=1e-7))
+
+    def no_finer_than(self, std: float) -> Gaussians:
+        """The same with every axis at least `std` (unit of the scene)."""
+        return replace(self, log_scales=self.log_scales.clamp_min(math.log(std)))
 
     def save_ply(self, path: Path | str) -> None:
         """Write the point-cloud layout of the 3DGS reference implementation, which viewers understand.

@@ -18,14 +18,15 @@ from datasets.cameras import Camera
 from datasets.capture import Background, Photographs
 from datasets.errors import InputError
 from methods.contestant import Diverged
-from methods.light import linear_to_srgb, srgb_to_linear
+from methods.light import linear_to_srgb
 from methods.splatting import density, sh
-from methods.splatting.formation import Formation, Pinhole, Target, background_in, target_of, viewport
+from methods.splatting.formation import Formation, Pinhole, Target, background_in, colors_in, target_of, viewport
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import Reference, photometric
 from methods.splatting.rasterizer import Render, Viewport, render, resolve_backend
 
 CHECK_EVERY = 50  # steps
+WATCH_EVERY = 250  # steps
 EXPLOSION = 1e4  # scene radii
 NEAR = 0.01  # scene radii: what is nearer to the camera is not drawn
 
@@ -37,13 +38,15 @@ class SplattingConfig:
 
     steps: one photograph each. initial_gaussians: drawn in a ball, unless init = "points" and the capture has
     points. max_gaussians: the cap for any strategy.
-    light: space in which the scene is held and blended; "linear" is encoded to sRGB just before the loss.
+    light: space in which the Gaussians are blended; "linear" is encoded to sRGB just before the loss. Their own
+    colours are sRGB either way.
     sh_degree is reached by one degree every `sh_every` steps.
     lr_means decays exponentially to lr_means * lr_means_decay, the other rates by the factor lr_decay.
     densify: "gradient" (Kerbl et al. 2023), "relocate" (Kheradmand et al. 2024) or "none".
     opacity_penalty: weight of the mean opacity in the loss; thins haze before a bright background.
     smoothing: std in px of a 3D filter that keeps Gaussians from being finer than the photographs, 0 for none
-    (Yu et al. 2024; they take 0.45).
+    (Yu et al. 2024; they take 0.45). scale_floor: least std in px of any axis of a Gaussian, 0 for none. Both px are
+    those of the view that is nearest to the scene's centre.
     """
 
     steps: int
@@ -57,6 +60,7 @@ class SplattingConfig:
     dssim_weight: float = 0.2
     opacity_penalty: float = 0.0
     smoothing: float = 0.0
+    scale_floor: float = 0.0
     lr_means: float = 0.005
     lr_means_decay: float = 0.02
     lr_decay: float = 1.0
@@ -126,8 +130,6 @@ def initial_gaussians(
     ball = torch.tensor(bounds.center, dtype=torch.float32) + bounds.radius * direction * distance
     xyz = torch.cat([xyz, ball])
     color = torch.cat([color, torch.full((missing, 3), 0.5)])
-    if config.light == "linear":
-        color = srgb_to_linear(color)
     rest = (config.sh_degree + 1) ** 2 - 1
     # As wide as the mean distance to a neighbour when n Gaussians share the ball's volume.
     spacing = bounds.radius * (4.19 / n) ** (1 / 3)
@@ -194,9 +196,12 @@ def train(
     device: str,
     formation: Formation | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    watch: Callable[[int, Gaussians], None] | None = None,
 ) -> Gaussians:
     """Fit Gaussians to `photographs` and return them, detached, in the light of `config.light`.
 
+    watch: sees the number of steps done and the scene, in which training goes on, every `WATCH_EVERY` steps and at
+    the end.
     Deterministic for a seed on CPU. Raises `Diverged` with the step if the loss or the scene stops being
     finite.
     """
@@ -230,16 +235,19 @@ def train(
     tracks_gradients = config.densify == "gradient"
     screen: Tensor | None = None  # shared by all renders of a step, so that their screen gradients add up
 
-    finest = config.smoothing * min(float(camera.depth(bounds.center)) / camera.fx for camera in cameras)
+    pixel = min(float(camera.depth(bounds.center)) / camera.fx for camera in cameras)
 
     def smooth(gaussians: Gaussians) -> Gaussians:
-        return gaussians.smoothed(finest) if finest else gaussians
+        if config.scale_floor:
+            gaussians = gaussians.no_finer_than(config.scale_floor * pixel)
+        return gaussians.smoothed(config.smoothing * pixel) if config.smoothing else gaussians
 
     def draw(gaussians: Gaussians, target: Target, **options: object) -> Render:
         nonlocal screen
         settings: dict[str, object] = {
             "backend": backend,
-            "sh_degree": min(config.sh_degree, step // config.sh_every),
+            "sh_degree": degree,
+            "colors": colors,
             "background": target.background,
             "antialiased": config.antialiased,
             "near": near,
@@ -257,6 +265,9 @@ def train(
         for group, rate, log_decay in decaying:
             group["lr"] = rate * exp(log_decay * step / config.steps)
         gaussians = smooth(scene.gaussians())
+        degree = min(config.sh_degree, step // config.sh_every)
+        # Once for all renders of a step, as seen from the middle of the lens.
+        colors = colors_in(config.light, gaussians, target.viewport, degree)
         screen = None
         image, drawn, penalty, weight = formation.image(gaussians, target, step, draw)
         if config.light == "linear":
@@ -278,6 +289,8 @@ def train(
         if (step + 1) % CHECK_EVERY == 0 or step + 1 == config.steps:
             check_sound(scene, bounds, step)
         densify.after_step(step, scene)
+        if watch is not None and ((step + 1) % WATCH_EVERY == 0 or step + 1 == config.steps):
+            watch(step + 1, smooth(scene.gaussians()).detach())
         progress(step + 1, config.steps, "training")
     return smooth(scene.gaussians()).detach()
 
@@ -313,16 +326,18 @@ class Splats:
 
     @torch.no_grad()
     def drawn(self, camera: Camera, gaussians: Gaussians | None = None, **options: object) -> Render:
-        """Color [H, W, 3] in scene light, over the capture's background, with depth and alpha; of other `gaussians`
-        or with other `options` of `rasterizer.render` where given."""
+        """Color [H, W, 3] in scene light, over the capture's background, with depth and alpha; of its Gaussians moved
+        to `gaussians` or with other `options` of `rasterizer.render` where given."""
+        view = viewport(camera, self.device)
         settings: dict[str, object] = {
             "backend": resolve_backend(self.device),
             "background": background_in(self.config.light, self.background, camera, self.device),
+            "colors": colors_in(self.config.light, self.gaussians, view, self.gaussians.sh_degree),
             "antialiased": self.config.antialiased,
             "near": NEAR * self.bounds.radius,
         }
         shown = self.gaussians if gaussians is None else gaussians
-        return render(shown, viewport(camera, self.device), **{**settings, **options})  # type: ignore[arg-type]
+        return render(shown, view, **{**settings, **options})  # type: ignore[arg-type]
 
     def render(self, camera: Camera) -> np.ndarray:
         """[H, W, 3] float32 sRGB in 0..1, over the capture's background."""

@@ -66,6 +66,14 @@ def test_what_it_saves_photographs_the_same_again(capture: Capture, fitted: Fitt
     np.testing.assert_allclose(again.photograph(camera, again.focus[name]), now, atol=1e-4)
 
 
+def test_photographs_that_only_judge_have_their_place_in_the_result(capture: Capture) -> None:
+    configs = smoke()
+    configs["joint-optics"]["early_stop"] = 7
+    setting = Setting(0, "cpu", configs, "smoke", lambda done, total, what: None, {})
+    fitted = fit(capture.photographs().without_optics(), setting)
+    assert set(fitted.focus) == set(fitted.cameras) == {view.name for view in capture.train}
+
+
 # ---------------------------------------------------------------- doubts
 
 

@@ -66,3 +66,11 @@ def test_a_filter_adds_its_variance_to_every_axis_and_keeps_opacity_times_volume
     volume = smooth.opacities * smooth.scales.prod(dim=1)
     torch.testing.assert_close(volume, gaussians.opacities * gaussians.scales.prod(dim=1))
     torch.testing.assert_close(gaussians.smoothed(0.0).log_scales, gaussians.log_scales)
+
+
+def test_a_floor_widens_what_is_finer_and_nothing_else():
+    gaussians = random_gaussians(5)
+    floor = float(gaussians.scales.median())
+    coarse = gaussians.no_finer_than(floor)
+    torch.testing.assert_close(coarse.scales, gaussians.scales.clamp_min(floor))
+    assert torch.equal(coarse.logit_opacities, gaussians.logit_opacities)

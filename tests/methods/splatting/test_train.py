@@ -11,7 +11,9 @@ from captures import write_tiny_capture
 from datasets.capture import BACKDROPS, Photographs
 from datasets.captures import open_capture
 from methods.contestant import Diverged
+from methods.splatting import sh
 from methods.splatting.formation import Pinhole, background_in, target_of
+from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import photometric
 from methods.splatting.train import Bounds, Splats, SplattingConfig, train
 
@@ -177,3 +179,43 @@ def test_with_a_3d_filter_nothing_is_finer_than_the_photographs(photographs: Pho
     camera = photographs.views[0].camera
     pixel = float(np.linalg.norm(camera.position)) / camera.fx
     assert fitted.scales.min() > 0.4 * pixel
+
+
+def test_no_axis_falls_below_the_floor(photographs: Photographs) -> None:
+    fitted = train(photographs, replace(CONFIG, steps=60, scale_floor=0.6), seed=0, device="cpu")
+    bounds = Bounds.seen_by([view.camera for view in photographs.views])
+    pixel = min(float(view.camera.depth(bounds.center)) / view.camera.fx for view in photographs.views)
+    assert fitted.scales.min() >= 0.6 * pixel * (1 - 1e-5)
+    free = train(photographs, replace(CONFIG, steps=60), seed=0, device="cpu")
+    assert free.scales.min() < 0.6 * pixel
+
+
+def test_who_watches_sees_the_scene_now_and_then_and_at_the_end(photographs: Photographs) -> None:
+    seen: list[tuple[int, Gaussians]] = []
+    fitted = train(
+        photographs,
+        replace(CONFIG, steps=270),
+        seed=0,
+        device="cpu",
+        watch=lambda step, gaussians: seen.append((step, gaussians.clone())),
+    )
+    assert [step for step, _ in seen] == [250, 270]
+    assert torch.equal(seen[-1][1].means, fitted.means)
+    assert not torch.equal(seen[0][1].means, fitted.means)
+
+
+def test_colours_are_srgb_whatever_the_light(photographs: Photographs) -> None:
+    """A Gaussian alone on its pixels shows the colour that its coefficients say, blended in either light."""
+    camera = photographs.views[0].camera
+    opaque = Gaussians(
+        torch.zeros(1, 3),
+        torch.tensor([[1.0, 0, 0, 0]]),
+        torch.full((1, 3), 2.0),
+        torch.full((1,), 12.0),
+        sh.dc_from_rgb(torch.tensor([0.2, 0.5, 0.8]))[None, None],
+    )
+    for light in ("srgb", "linear"):
+        config = replace(CONFIG, light=light)  # type: ignore[arg-type]
+        image = Splats(opaque, photographs.cameras, photographs.background, config, "cpu").render(camera)
+        middle = image[camera.height // 2, camera.width // 2]
+        np.testing.assert_allclose(middle, [0.2, 0.5, 0.8], atol=0.015)
