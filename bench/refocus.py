@@ -1,6 +1,5 @@
 """Photographs after the fact: a scene that knows its lens, at any focus and aperture."""
 
-import json
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ from datasets.color import to_uint8
 from datasets.errors import InputError
 from datasets.images import write_png
 from methods.joint_optics.lensed import LENS, LensedScene
+from reports import records
 
 FRAMES_PER_SECOND = 12
 
@@ -83,8 +83,13 @@ def known_focal_length(model: Path) -> float:
 
     Raises InputError if it is not known: from a capture alone only the product f / N can be learned.
     """
-    record = model.parent / "record.json"
-    optics = json.loads(record.read_text())["capture"]["optics"] if record.is_file() else None
+    path = model.parent / "record.json"
+    try:
+        optics = records.load(path).capture.optics if path.is_file() else None
+    except records.RecordError as error:
+        raise InputError(
+            f"The focal length of the lens is not known: {error}. Give it with --focal-length MM."
+        ) from error
     if not optics:
         raise InputError("The focal length of the lens is not known; give it with --focal-length MM.")
     return float(optics["f_mm"])

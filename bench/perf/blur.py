@@ -27,8 +27,9 @@ from torch.nn.functional import fold, unfold
 from bench.environment import ROOT
 from bench.perf.rasterizer import environment
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
+from methods.defocus.backends import BACKENDS
 from methods.defocus.disk import scatter_disk
-from methods.defocus.gauss import BACKENDS, gather_gauss, scatter_gauss
+from methods.defocus.gauss import gather_gauss, scatter_gauss
 from methods.defocus.reference import gauss_weights
 
 OPERATORS = ("gather-gauss", "scatter-gauss", "scatter-disk")

@@ -32,7 +32,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d
 
 from methods.defocus import reference
-from methods.defocus.gauss import BACKENDS, resolve_backend
+from methods.defocus.backends import check, resolve_backend
 
 _FUSED = {"cpu": "methods.defocus.disk_cpu", "triton": "methods.defocus.disk_cuda"}
 # Layers are one px of CoC radius apart, farther where there would be more than this many.
@@ -58,7 +58,12 @@ def scatter_disk(
     Raises ValueError for shapes, types, devices or names that do not fit, and for radii that are not finite.
     """
     backend = resolve_backend(color.device) if backend is None else backend
-    _check(color, alpha, radius, backend)
+    if color.shape != (*alpha.shape, 3) or alpha.ndim != 2 or alpha.shape != radius.shape or alpha.numel() == 0:
+        raise ValueError(
+            f"scatter_disk takes color [H, W, 3], alpha [H, W] and radius [H, W], not {list(color.shape)}, "
+            f"{list(alpha.shape)} and {list(radius.shape)}"
+        )
+    check("scatter_disk", backend, color=color, alpha=alpha, radius=radius)
     height, width = alpha.shape
     light = torch.cat([color, alpha[..., None]], dim=2).reshape(-1, 4)
     lit = torch.nonzero(alpha.detach().reshape(-1) > 0)[:, 0]
@@ -246,27 +251,3 @@ class _Spread(torch.autograd.Function):
         values, rim, index = ctx.saved_tensors
         d_values, d_rim = ctx.kernels.collect(upstream, values, rim, index)
         return d_values, d_rim, None, None, None, None
-
-
-def _check(color: Tensor, alpha: Tensor, radius: Tensor, backend: str) -> None:
-    if backend not in BACKENDS:
-        raise ValueError(f"unknown blur {backend!r}: choose one of {', '.join(BACKENDS)}")
-    if color.shape != (*alpha.shape, 3) or alpha.ndim != 2 or alpha.shape != radius.shape or alpha.numel() == 0:
-        raise ValueError(
-            f"scatter_disk takes color [H, W, 3], alpha [H, W] and radius [H, W], not {list(color.shape)}, "
-            f"{list(alpha.shape)} and {list(radius.shape)}"
-        )
-    if not color.device == alpha.device == radius.device:
-        raise ValueError(
-            f"scatter_disk has its color on {color.device}, alpha on {alpha.device} and radius on {radius.device}"
-        )
-    if not color.dtype == alpha.dtype == radius.dtype or not color.dtype.is_floating_point:
-        raise ValueError(
-            f"scatter_disk has color of {color.dtype}, alpha of {alpha.dtype} and radius of {radius.dtype}: all must "
-            "be one float type"
-        )
-    if backend != "torch" and color.dtype != torch.float32:
-        raise ValueError(f"blur {backend!r} computes in float32, not {color.dtype}: name backend='torch'")
-    needed = {"cpu": "cpu", "triton": "cuda"}.get(backend, color.device.type)
-    if color.device.type != needed:
-        raise ValueError(f"blur {backend!r} needs its tensors on a {needed} device, they are on {color.device}")

@@ -7,10 +7,7 @@
 For a fixed sigma each is the adjoint of the other. A lens spreads: scattering keeps the energy and lets a blurred
 object brighten what is beside it; gathering is what the seed paper prints.
 
-Three back ends compute the same:
-"torch"   slow, obvious to read, any precision: what the other two are tested against
-"cpu"     vector units of a CPU, compiled by numba; bitwise the same for any number of threads
-"triton"  CUDA
+Three back ends compute the same (`backends`).
 """
 
 from __future__ import annotations
@@ -24,19 +21,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from methods.defocus import reference
+from methods.defocus.backends import check, resolve_backend
 
 _FUSED = {"cpu": "methods.defocus.gauss_cpu", "triton": "methods.defocus.gauss_cuda"}
-BACKENDS = ("torch", *_FUSED)
-
-
-def resolve_backend(device: torch.device | str) -> str:
-    """Name of the fast back end for tensors on this device. Raises ValueError for a device without one."""
-    kind = torch.device(device).type
-    if kind == "cuda":
-        return "triton"
-    if kind == "cpu":
-        return "cpu"
-    raise ValueError(f"no fused blur for device {kind!r}: use 'cuda' or 'cpu', or name backend='torch'")
 
 
 def gather_gauss(
@@ -93,25 +80,13 @@ def warmup(device: str) -> None:
 
 def _blur(name: str, image: Tensor, sigma: Tensor, k: int, backend: str | None) -> Tensor:
     backend = resolve_backend(image.device) if backend is None else backend
-    if backend not in BACKENDS:
-        raise ValueError(f"unknown blur {backend!r}: choose one of {', '.join(BACKENDS)}")
     if image.ndim != 3 or sigma.shape != image.shape[:2] or sigma.numel() == 0 or image.shape[2] == 0:
         raise ValueError(
             f"{name} takes an image [H, W, C] and sigma [H, W], not {list(image.shape)} and {list(sigma.shape)}"
         )
     if isinstance(k, bool) or not isinstance(k, int) or k < 0:
         raise ValueError(f"{name} takes a kernel radius k of 0 or more whole pixels, not {k!r}")
-    if image.device != sigma.device:
-        raise ValueError(f"{name} has its image on {image.device} but sigma on {sigma.device}")
-    if image.dtype != sigma.dtype or not image.dtype.is_floating_point:
-        raise ValueError(
-            f"{name} has an image of {image.dtype} and sigma of {sigma.dtype}: both must be one float type"
-        )
-    if backend != "torch" and image.dtype != torch.float32:
-        raise ValueError(f"blur {backend!r} computes in float32, not {image.dtype}: name backend='torch'")
-    needed = {"cpu": "cpu", "triton": "cuda"}.get(backend, image.device.type)
-    if image.device.type != needed:
-        raise ValueError(f"blur {backend!r} needs its tensors on a {needed} device, they are on {image.device}")
+    check(name, backend, image=image, sigma=sigma)
     if backend == "torch":
         twin: Tensor = getattr(reference, name)(image, sigma, k)
         return twin

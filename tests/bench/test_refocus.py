@@ -45,6 +45,9 @@ def write_run(run: Path, method: str = "joint-optics") -> Path:
     return folder
 
 
+PUBLISHED = Path(__file__).resolve().parents[2] / "reports" / "published"
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     write_run(tmp_path / "run")
@@ -68,7 +71,13 @@ def test_the_focal_length_comes_from_the_record_where_there_is_one(run: Path, tm
     with pytest.raises(InputError, match="--focal-length"):
         refocus(run, tmp_path / "o", None, 49.0, 4.0, None, 0)
     (job,) = run.glob("jobs/*/*/*")
-    (job / "record.json").write_text(json.dumps({"capture": {"optics": {"f_mm": 20.0, "f_number": 2.5}}}))
+    record = job / "record.json"
+    record.write_text("{}")
+    with pytest.raises(InputError, match=r"record.json.*--focal-length"):
+        refocus(run, tmp_path / "o", None, 49.0, 4.0, None, 0)
+    plain = json.loads((PUBLISHED / "demo" / "demo-joint-optics-0.json").read_text())
+    plain["capture"]["optics"] = {"f_mm": 20.0, "f_number": 2.5}
+    record.write_text(json.dumps(plain))
     from_record = refocus(run, tmp_path / "o", None, 49.0, 4.0, None, 0)[1].read_bytes()
     assert refocus(run, tmp_path / "p", None, 49.0, 4.0, 20.0, 0)[1].read_bytes() == from_record
 

@@ -4,7 +4,8 @@ import numba
 import pytest
 import torch
 
-from methods.defocus.gauss import BACKENDS, gather_continued, gather_gauss, resolve_backend, scatter_gauss
+from methods.defocus.backends import BACKENDS, resolve_backend
+from methods.defocus.gauss import gather_continued, gather_gauss, scatter_gauss
 
 BLURS = [gather_gauss, scatter_gauss]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -121,9 +122,9 @@ def test_a_sigma_that_is_not_finite_stays_inside_the_image_and_shows():
         (torch.zeros(0, 5, 3), torch.zeros(0, 5), 2, {}, "takes an image"),
         (torch.zeros(4, 5, 3), torch.zeros(4, 5), -1, {}, "whole pixels, not -1"),
         (torch.zeros(4, 5, 3), torch.zeros(4, 5), 1.5, {}, "whole pixels, not 1.5"),
-        (torch.zeros(4, 5, 3), torch.zeros(4, 5, dtype=torch.float64), 2, {}, "both must be one float type"),
+        (torch.zeros(4, 5, 3), torch.zeros(4, 5, dtype=torch.float64), 2, {}, "all must be one float type"),
         (torch.zeros(4, 5, 3).double(), torch.zeros(4, 5).double(), 2, {}, "name backend='torch'"),
-        (torch.zeros(4, 5, 3), torch.zeros(4, 5, device="meta"), 2, {}, "its image on cpu but sigma on meta"),
+        (torch.zeros(4, 5, 3), torch.zeros(4, 5, device="meta"), 2, {}, "image on cpu, sigma on meta"),
         (torch.zeros(4, 5, 3), torch.zeros(4, 5), 2, {"backend": "triton"}, "needs its tensors on a cuda device"),
         (torch.zeros(4, 5, 3), torch.zeros(4, 5), 2, {"backend": "unfold"}, "choose one of torch, cpu, triton"),
     ],
