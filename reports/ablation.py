@@ -60,7 +60,7 @@ def markdown(title: str, variants: Sequence[Variant], data: str = "") -> str:
             escaped(", ".join(variant.changes) or DASH),
             outcome(row),
             *(score(row, column, notes) for column in columns),
-            _difference(difference),
+            difference_text(difference),
             *(formatted(cost, row.costs[cost]) + _absence(row, cost, notes) for cost in ("train_s", "peak_mb")),
             *(formatted(column, variant.published.get(column)) for column in published),
         ]
@@ -119,7 +119,8 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round_significant(value)
 
 
-def _difference(interval: Interval | None) -> str:
+def difference_text(interval: Interval | None) -> str:
+    """A difference in dB with the ends of its interval, a dash for none."""
     if interval is None:
         return DASH
     if interval.low is None or interval.high is None:

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from bench.perf import BENCHMARKS, rasterizer
 from methods import configuration, contestants
-from reports import leaderboard, records
+from reports import ablation, leaderboard, records
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "reports" / "published"
@@ -28,7 +28,7 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/joint.md", "joint-kernels"): kernels(),
         ("docs/joint.md", "joint-consistent"): consistent(),
         ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens", "ablate-joint-optics"),
-        ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates", "ablate-candidates"),
+        ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates", "ablate-joint-optics"),
         ("docs/joint.md", "joint-components"): study("joint", "components", "ablate-joint"),
     }
 
@@ -84,25 +84,28 @@ def consistent() -> str:
 
 
 def study(method: str, name: str, folder: str) -> str:
-    """An ablation: PSNR of novel views by capture, and the difference to the row that changes nothing."""
+    """An ablation: PSNR of novel views by capture, and the difference to the row that changes nothing, with its
+    interval over the views of all captures."""
     found = records.find(PUBLISHED / folder)
     declared = contestants.find(method).studies[name]
-    captures = sorted({record.capture.name for record in found})
-
-    def psnr(capture: str, changes: tuple[str, ...]) -> float:
-        rows = [record for record in found if changed(record) == configuration.parse_changes(changes)]
-        return mean(rows, capture, method, "novel", "psnr")
-
-    rows = []
-    for row, changes in declared.rows.items():
-        cells = {"": row}
-        for capture in captures:
-            value, full = psnr(capture, changes), psnr(capture, ())
-            change = "" if not changes else f" ({value - full:+.2f})"
-            cells[OBJECTS[capture]] = f"{value:.2f}{change}"
-        rows.append(
-            cells | {"paper, other data": f"{declared.published[row]['psnr']:.2f}"} if declared.published else cells
+    variants = [
+        ablation.Variant(
+            row,
+            changes,
+            [record for record in found if changed(record) == configuration.parse_changes(changes)],
+            declared.published.get(row, {}),
         )
+        for row, changes in declared.rows.items()
+    ]
+    rows = []
+    for variant, difference in zip(variants, ablation.differences(variants), strict=True):
+        cells = {"": variant.name}
+        for capture in sorted({record.capture.name for record in found}):
+            cells[OBJECTS[capture]] = f"{mean(variant.records, capture, method, 'novel', 'psnr'):.2f}"
+        cells["difference, dB"] = ablation.difference_text(difference)
+        if variant.published:
+            cells["paper, other data"] = f"{variant.published['psnr']:.2f}"
+        rows.append(cells)
     return grid(rows)
 
 
