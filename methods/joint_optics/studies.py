@@ -14,6 +14,10 @@ STUDIES = {
                 "joint-optics.lens_points=[5]",
                 "joint-optics.lens_points_from=[0.3]",
             ),
+            "one point, five for the last tenth": (
+                "joint-optics.lens_points=[5]",
+                "joint-optics.lens_points_from=[0.9]",
+            ),
             "focus never searched for": ("joint-optics.search_at=[]",),
             "scene in sRGB": ("3dgs.light=srgb",),
             "full": (),
