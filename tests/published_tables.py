@@ -26,7 +26,8 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/measurements.md", "train"): blur_speed("train"),
         ("docs/joint.md", "joint-objects"): objects(),
         ("docs/joint.md", "joint-kernels"): kernels(),
-        ("docs/joint.md", "joint-consistent"): consistent(),
+        ("docs/joint.md", "joint-scale"): scale(),
+        ("docs/joint.md", "joint-controls"): controls(),
         ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens", "ablate-joint-optics"),
         ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates", "ablate-joint-optics"),
         ("docs/joint.md", "joint-components"): study("joint", "components", "ablate-joint"),
@@ -56,6 +57,10 @@ def objects() -> str:
 def kernels() -> str:
     """Kernel accuracy of the joint methods on the training views."""
     found = records.find(PUBLISHED / "demo") + records.find(PUBLISHED / "objects")
+    return grid([kernel_row(found, capture, label, name) for capture, label in OBJECTS.items() for name in JOINT])
+
+
+def kernel_row(found: Sequence[records.Record], capture: str, label: str, name: str) -> dict[str, str]:
     columns = {
         "identity, dB": ("identity_psnr", 2),
         "re-blurred, dB": ("reblur_psnr", 2),
@@ -64,23 +69,40 @@ def kernels() -> str:
         "focus error, %": ("focus_error_percent", 2),
         "aperture error, %": ("aperture_error_percent", 1),
     }
+    cells = {"capture": label, "method": f"`{name}`"}
+    for title, (metric, digits) in columns.items():
+        unknown = metric.endswith("percent") and name != "joint-optics"
+        cells[title] = "–" if unknown else f"{mean(found, capture, name, 'kernel', metric):.{digits}f}"
+    return cells
+
+
+def scale() -> str:
+    """A capture whose blur is as mild and whose views are as large as published ones, nearly."""
+    found = records.find(PUBLISHED / "scale")
     rows = []
-    for capture, label in OBJECTS.items():
-        for name in JOINT:
-            cells = {}
-            for title, (metric, digits) in columns.items():
-                lens = metric.endswith("percent")
-                value = None if lens and name != "joint-optics" else mean(found, capture, name, "kernel", metric)
-                cells[title] = "–" if value is None else f"{value:.{digits}f}"
-            rows.append({"capture": label, "method": f"`{name}`"} | cells)
+    for name in ("joint-linear", "joint-optics"):
+        row = kernel_row(found, "seed-320", "seed, 320 px", name)
+        rows.append(row | {"novel views, dB": f"{mean(found, 'seed-320', name, 'novel', 'psnr'):.2f}"})
     return grid(rows)
 
 
-def consistent() -> str:
-    """Where no photograph is sharp anywhere."""
-    found = records.find(PUBLISHED / "consistent")
+CONTROLS = {
+    "beetle-consistent": "focus behind the object in every view",
+    "beetle-fixed": "one focus for all views",
+    "beetle-sharp": "everything is sharp (f/500)",
+}
+
+
+def controls() -> str:
+    """Novel views of captures that give a joint method nothing, or little, to gain."""
+    found = records.find(PUBLISHED / "controls")
     names = ("3dgs", *JOINT, "sharp-3dgs")
-    return grid([{name: f"{mean(found, 'beetle-consistent', name, 'novel', 'psnr'):.2f}" for name in names}])
+    return grid(
+        [
+            {"the beetle, with": label} | {name: f"{mean(found, capture, name, 'novel', 'psnr'):.2f}" for name in names}
+            for capture, label in CONTROLS.items()
+        ]
+    )
 
 
 def study(method: str, name: str, folder: str) -> str:
