@@ -19,7 +19,7 @@ PRESETS = {
 
 # The dataclass that a family's files fill.
 KINDS = {
-    "3dgs": "methods.splatting.train:SplattingConfig",
+    "3dgs": "methods.splatting.config:SplattingConfig",
     "joint": "methods.joint.method:JointConfig",
     "joint-optics": "methods.joint_optics.formation:JointOpticsConfig",
     "rl": "methods.restoration.richardson_lucy:RichardsonLucyConfig",

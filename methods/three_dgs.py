@@ -10,8 +10,10 @@ from pathlib import Path
 from datasets.capture import Photographs
 from methods.contestant import Setting
 from methods.cost import Meter
+from methods.splatting.config import SplattingConfig
 from methods.splatting.rasterizer import resolve_backend
-from methods.splatting.train import Splats, SplattingConfig, train, warm_up
+from methods.splatting.splats import Splats
+from methods.splatting.train import train, warm_up
 
 
 class FittedSplats(Splats):

@@ -45,10 +45,13 @@ from methods.defocus.clarity import ClarityConfig, clarity
 from methods.defocus.gauss import gather_continued
 from methods.joint.blurnet import BlurNet, relative_depth
 from methods.light import linear_to_srgb, srgb_to_linear
+from methods.splatting.bounds import Bounds
+from methods.splatting.config import SplattingConfig
 from methods.splatting.formation import Draw, Formed, Target
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render, resolve_backend
-from methods.splatting.train import Bounds, Splats, SplattingConfig, train, warm_up
+from methods.splatting.splats import Splats
+from methods.splatting.train import train, warm_up
 from methods.splatting.viewport import ALPHA_MIN
 
 SIGMA_MIN = 0.05  # px

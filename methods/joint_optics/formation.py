@@ -26,9 +26,9 @@ from datasets.errors import InputError
 from methods.defocus.lens import FocusedLens
 from methods.defocus.scene import GAUSS_COC, Aperture, SceneBlur, Shot
 from methods.light import linear_to_srgb
+from methods.splatting.bounds import Bounds
 from methods.splatting.formation import Draw, Formed, Target
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.train import Bounds
 from methods.splatting.viewport import Render, Viewport
 
 LR_BEND = 1e-3

@@ -25,10 +25,11 @@ from methods.joint_optics.early_stop import EarlyStop, hold_out
 from methods.joint_optics.formation import JointOpticsConfig, LensFormation
 from methods.joint_optics.lensed import LensedScene
 from methods.light import linear_to_srgb, srgb_to_linear
+from methods.splatting.config import SplattingConfig
 from methods.splatting.formation import background_in
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import resolve_backend
-from methods.splatting.train import SplattingConfig, train, warm_up
+from methods.splatting.train import train, warm_up
 
 # When a user hears of it: spread of the focus distances and their distance from the hints, in scene radii, the factor
 # between apertures (a stop is 1.41), and the blur, in widths of the image, without which there is no focus to speak of.

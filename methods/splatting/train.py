@@ -4,23 +4,20 @@ One view per step: render, form the image as the camera does (`Formation`), enco
 photograph, step Adam, let the density strategy act (Kerbl et al. 2023, sections 5 and 6).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from math import exp, log
-from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from datasets.cameras import Camera
-from datasets.capture import Background, Photographs
-from datasets.errors import InputError
+from datasets.capture import Photographs
 from methods.contestant import Diverged
 from methods.light import linear_to_srgb
 from methods.splatting import density, sh
-from methods.splatting.formation import Formation, Pinhole, Target, background_in, colors_in, target_of, viewport
+from methods.splatting.bounds import NEAR, Bounds
+from methods.splatting.config import SplattingConfig
+from methods.splatting.formation import Formation, Pinhole, Target, colors_in, target_of
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import Reference, photometric
 from methods.splatting.rasterizer import Render, Viewport, render, resolve_backend
@@ -28,88 +25,6 @@ from methods.splatting.rasterizer import Render, Viewport, render, resolve_backe
 CHECK_EVERY = 50  # steps
 WATCH_EVERY = 250  # steps
 EXPLOSION = 1e4  # scene radii
-NEAR = 0.01  # scene radii: what is nearer to the camera is not drawn
-
-
-@dataclass(frozen=True)
-class SplattingConfig:
-    """Every choice of the loop. Lengths are in units of the scene radius, so that one configuration serves
-    scenes of any size.
-
-    steps: one photograph each. initial_gaussians: drawn in a ball, unless init = "points" and the capture has
-    points. max_gaussians: the cap for any strategy.
-    light: space in which the Gaussians are blended; "linear" is encoded to sRGB just before the loss. Their own
-    colours are sRGB either way.
-    sh_degree is reached by one degree every `sh_every` steps.
-    lr_means decays exponentially to lr_means * lr_means_decay, the other rates by the factor lr_decay.
-    densify: "gradient" (Kerbl et al. 2023), "relocate" (Kheradmand et al. 2024) or "none".
-    opacity_penalty: weight of the mean opacity in the loss; thins haze before a bright background.
-    smoothing: std in px of a 3D filter that keeps Gaussians from being finer than the photographs, 0 for none
-    (Yu et al. 2024; they take 0.45). scale_floor: least std in px of any axis of a Gaussian, 0 for none. Both px are
-    those of the view that is nearest to the scene's centre.
-    """
-
-    steps: int
-    initial_gaussians: int
-    max_gaussians: int
-    init: Literal["ball", "points"] = "ball"
-    light: Literal["srgb", "linear"] = "srgb"
-    sh_degree: int = 1
-    sh_every: int = 300
-    antialiased: bool = True
-    dssim_weight: float = 0.2
-    opacity_penalty: float = 0.0
-    smoothing: float = 0.0
-    scale_floor: float = 0.0
-    lr_means: float = 0.005
-    lr_means_decay: float = 0.02
-    lr_decay: float = 1.0
-    lr_quats: float = 0.005
-    lr_log_scales: float = 0.01
-    lr_logit_opacities: float = 0.06
-    lr_sh_dc: float = 0.01
-    lr_sh_rest: float = 0.0025
-    adam_betas: tuple[float, float] = (0.9, 0.99)
-    densify: Literal["gradient", "relocate", "none"] = "gradient"
-    refine_start: int = 100
-    refine_stop: float = 0.8  # fraction of all steps
-    refine_every: int = 100
-    growth: float = 0.05
-    min_opacity: float = 0.005
-    reset_every: int = 3000
-    gradient_threshold: float = 2e-4
-    split_size: float = 0.01
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.initial_gaussians < 1:
-            raise InputError(f"{self.steps} steps from {self.initial_gaussians} Gaussians: both must be at least 1.")
-        if self.max_gaussians < self.initial_gaussians:
-            raise InputError(
-                f"initial_gaussians = {self.initial_gaussians} is more than max_gaussians = {self.max_gaussians}."
-            )
-        if not 0 <= self.sh_degree <= 3:
-            raise InputError(f"sh_degree = {self.sh_degree} is not one of 0 to 3.")
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The ball that the cameras look at, in world units."""
-
-    center: np.ndarray  # [3]
-    radius: float
-
-    @staticmethod
-    def seen_by(cameras: list[Camera]) -> "Bounds":
-        """Centre: the point nearest to all optical axes; radius: half of the narrowest field of view there."""
-        axes = np.stack([camera.forward for camera in cameras])
-        positions = np.stack([camera.position for camera in cameras])
-        across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
-        center = np.linalg.lstsq(across.sum(0), (across @ positions[:, :, None]).sum(0)[:, 0], rcond=None)[0]
-        half_fields = [
-            float(camera.depth(center)) * 0.5 * min(camera.width / camera.fx, camera.height / camera.fy)
-            for camera in cameras
-        ]
-        return Bounds(center, max(min(half_fields), 1e-6))
 
 
 def initial_gaussians(
@@ -307,44 +222,3 @@ def check_sound(scene: density.Trainable, bounds: Bounds, step: int) -> None:
     size = scene.parameters["log_scales"].max().exp()
     if max(reach, size) > EXPLOSION * bounds.radius:
         raise Diverged(step, "the scene has exploded")
-
-
-class Splats:
-    """A fitted scene: renders any camera, in sRGB, without blur. cameras: of the training views, by name."""
-
-    def __init__(
-        self,
-        gaussians: Gaussians,
-        cameras: Mapping[str, Camera],
-        background: Background,
-        config: SplattingConfig,
-        device: str,
-    ) -> None:
-        self.gaussians, self.config, self.device = gaussians, config, device
-        self.cameras, self.background = dict(cameras), background
-        self.bounds = Bounds.seen_by(list(cameras.values()))
-
-    @torch.no_grad()
-    def drawn(self, camera: Camera, gaussians: Gaussians | None = None, **options: object) -> Render:
-        """Color [H, W, 3] in scene light, over the capture's background, with depth and alpha; of its Gaussians moved
-        to `gaussians` or with other `options` of `rasterizer.render` where given."""
-        view = viewport(camera, self.device)
-        settings: dict[str, object] = {
-            "backend": resolve_backend(self.device),
-            "background": background_in(self.config.light, self.background, camera, self.device),
-            "colors": colors_in(self.config.light, self.gaussians, view, self.gaussians.sh_degree),
-            "antialiased": self.config.antialiased,
-            "near": NEAR * self.bounds.radius,
-        }
-        shown = self.gaussians if gaussians is None else gaussians
-        return render(shown, view, **{**settings, **options})  # type: ignore[arg-type]
-
-    def render(self, camera: Camera) -> np.ndarray:
-        """[H, W, 3] float32 sRGB in 0..1, over the capture's background."""
-        color = self.drawn(camera).color
-        color = linear_to_srgb(color) if self.config.light == "linear" else color
-        return color.clamp(0, 1).cpu().numpy()
-
-    def restored(self, name: str) -> np.ndarray:
-        """The sharp scene at the pose of the training photograph `name`."""
-        return self.render(self.cameras[name])

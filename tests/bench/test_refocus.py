@@ -14,8 +14,8 @@ from datasets.capture import Background
 from datasets.errors import InputError
 from datasets.images import read_rgb
 from methods.joint_optics.lensed import LensedScene
+from methods.splatting.config import SplattingConfig
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.train import SplattingConfig
 
 DISTANCE = 50.0
 

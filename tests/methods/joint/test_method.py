@@ -27,10 +27,10 @@ from methods.joint.method import (
     near_surface,
     total_variation,
 )
+from methods.splatting.config import SplattingConfig
 from methods.splatting.formation import Formed, Target, target_of
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render, render
-from methods.splatting.train import SplattingConfig
 
 SPLATTING = SplattingConfig(steps=100, initial_gaussians=300, max_gaussians=300)
 

@@ -10,8 +10,8 @@ from datasets.cameras import Camera, look_at
 from datasets.capture import BACKDROPS, Capture, Optics
 from datasets.captures import open_capture
 from methods.joint_optics.lensed import LensedScene
+from methods.splatting.config import SplattingConfig
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.train import SplattingConfig
 
 SIZE = (64, 60)
 OPTICS = Optics(focal_length=60.0, f_number=1.2, pixel_pitch=60.0 * 2 * BALL_RADIUS / (DISTANCE - 60.0) / (0.8 * 60))

@@ -11,9 +11,11 @@ from datasets.errors import InputError
 from methods.configuration import build
 from methods.defocus.scene import Aperture
 from methods.joint_optics.formation import FocalSurface, JointOpticsConfig, LensFormation
+from methods.splatting.config import SplattingConfig
 from methods.splatting.formation import Formation, viewport
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.train import Splats, SplattingConfig, train
+from methods.splatting.splats import Splats
+from methods.splatting.train import train
 
 CONFIG = SplattingConfig(
     steps=600, initial_gaussians=2000, max_gaussians=2500, light="linear", sh_degree=0, refine_start=50, refine_every=50

@@ -12,10 +12,13 @@ from datasets.capture import BACKDROPS, Photographs
 from datasets.captures import open_capture
 from methods.contestant import Diverged
 from methods.splatting import sh
+from methods.splatting.bounds import Bounds
+from methods.splatting.config import SplattingConfig
 from methods.splatting.formation import Pinhole, background_in, target_of
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import photometric
-from methods.splatting.train import Bounds, Splats, SplattingConfig, train
+from methods.splatting.splats import Splats
+from methods.splatting.train import train
 
 CONFIG = SplattingConfig(
     steps=150, initial_gaussians=400, max_gaussians=500, sh_degree=1, sh_every=50, refine_start=20, refine_every=20
