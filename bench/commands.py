@@ -178,6 +178,22 @@ def synth(
     return render(recipe, preset, out, as_json)
 
 
+@app.command(help=VERBS["sheet"])
+def sheet(
+    captures: Annotated[list[str], typer.Argument(help="folders or names of captures")],
+    out: Annotated[Path, typer.Option(help="the PNG")] = Path("sheet.png"),
+    view: Annotated[str | None, typer.Option(help="name of a view  [default: the most defocused one]")] = None,
+    side: Annotated[int, typer.Option(min=16, max=2000, help="px of a cell")] = 256,
+) -> int:
+    """Draw captures at a glance."""
+    from bench.contact_sheet import write_contact_sheet
+    from datasets.captures import open_capture
+
+    write_contact_sheet(out, [open_capture(capture) for capture in captures], view, side)
+    print(f"{out} is drawn.")
+    return 0
+
+
 @app.command(help=VERBS["convert"])
 def convert(
     capture: Annotated[str, typer.Argument(help="folder or name of the capture")],
