@@ -12,7 +12,9 @@ DISK_ERRORS = (
 VERBS = {
     "run": "let contestants compete on captures, score what they leave, write the leaderboard",
     "ablate": "run the ablations that a contestant declares, and write their tables",
+    "sweep": "render captures of a grid of recipes, run the contest on them, plot a score against the blur",
     "synth": "render a macro capture in Blender, with exact defocus and exact ground truth",
+    "sheet": "draw captures at a glance: sharp, photograph, depth, circles of confusion",
     "convert": "write a capture in our form, smaller if wished",
     "refocus": "photograph a fitted scene at any focus and aperture",
     "eval": "score a folder of images from anybody's program against a capture",

@@ -57,28 +57,48 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Let contestants compete; exit code 1 if a job failed."""
+    from datasets.captures import open_capture
+
+    budget = _budget(device, preset, jobs)
+    opened = [(argument, open_capture(argument)) for argument in captures or ["demo"]]
+    named = "+".join(capture.name for _, capture in opened)
+    folder = out or Path("runs") / "-".join([named, budget[1], *(changes or [])]).replace("/", "_")
+    found, failed = _compete(opened, methods, budget, seeds, folder, changes or [], protocol, lpips_weights)
+    _print_leaderboard(found, folder, as_json)
+    return 1 if failed else 0
+
+
+def _compete(
+    opened: list[tuple[str, Any]],
+    methods: str,
+    budget: tuple[Any, str, int],
+    seeds: str,
+    folder: Path,
+    changes: list[str],
+    protocol: str,
+    lpips_weights: Path | None,
+) -> tuple[Any, bool]:
+    """Run contestants on captures, `opened` as (argument, Capture), and write leaderboard and pictures into `folder`;
+    all records there, and whether a job failed."""
     from bench import environment, runner
     from bench.board import Board
     from bench.plan import CLEAN_SOURCE, plan
-    from datasets.captures import open_capture
     from methods import configuration, contestants
     from reports import leaderboard, records
 
     console = Console(stderr=True)
-    kind, chosen, workers = _budget(device, preset, jobs)
-    parsed_seeds, parsed_changes = _seeds(seeds), configuration.parse_changes(changes or [])
+    kind, chosen, workers = budget
+    parsed_seeds, parsed_changes = _seeds(seeds), configuration.parse_changes(changes)
     entries = [(name, contestants.find(name)) for name in _methods(methods)]
     rules = _protocol(protocol)
     reblurs = rules == "paper" and any("kernel" in entry.outputs for _, entry in entries)
     if reblurs and CLEAN_SOURCE not in [entry.name for _, entry in entries]:
         entries = [(CLEAN_SOURCE, contestants.find(CLEAN_SOURCE)), *entries]
-    opened = [(argument, open_capture(argument)) for argument in captures or ["demo"]]
     wanted = plan(opened, entries, parsed_seeds, chosen, kind, environment.source_hash(), parsed_changes, rules)
-    names = [capture.name for _, capture in opened]
-    folder = out or Path("runs") / "-".join(["+".join(names), chosen, *(changes or [])]).replace("/", "_")
+    names = ", ".join(capture.name for _, capture in opened)
     runner.lpips_digest(lpips_weights)  # a bad file is named before anything runs
     console.print(
-        f"{len(wanted)} jobs into {folder}: {', '.join(names)}; preset {chosen}, device {kind}, {workers} at a time",
+        f"{len(wanted)} jobs into {folder}: {names}; preset {chosen}, device {kind}, {workers} at a time",
         highlight=False,
     )
     with runner.lock(folder), Board(console) as show:
@@ -88,8 +108,57 @@ def run(
         for _, capture in opened:
             _write_comparison(folder, capture, found)
             _write_blur_maps(folder, capture, found)
-    _print_leaderboard(found, folder, as_json)
-    return 1 if any(progress.state == "failed" for progress in board) else 0
+    return found, any(progress.state == "failed" for progress in board)
+
+
+@app.command(help=VERBS["sweep"])
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=VALUE,VALUE,... of the recipe, as lens.f_number=8,4; coc=2,4 sets the f-number by px"),
+    ] = None,
+    of: Annotated[str | None, typer.Option(help="the recipe's preset: demo, small, paper, or a YAML file")] = None,
+    methods: Annotated[str, typer.Option(help="all, or names (and Python files) with commas between")] = "all",
+    preset: Annotated[str, typer.Option(help="of the contestants: auto, smoke, quick or paper")] = "auto",
+    seeds: Annotated[str, typer.Option(help="whole numbers with commas between")] = "0",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    jobs: Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder  [default: runs/sweep-NAME]")] = None,
+    score: Annotated[str, typer.Option(help="a column of the leaderboard")] = "psnr",
+    lpips_weights: LpipsWeights = None,
+    as_json: Json = False,
+) -> int:
+    """Render the captures of a grid, let contestants compete on all of them, and plot a score against the blur."""
+    from bench import sweep as grids
+    from bench.listing import show as show_table
+    from bench.synth import default_folder, watched
+    from datasets.captures import open_capture
+    from datasets.synthesis import recipes
+    from methods.registry import suggestion
+    from reports import records
+    from reports import sweep as tables
+    from reports.columns import SCORES
+
+    if score not in SCORES:
+        raise InputError(f"There is no score {score}; {suggestion(score, SCORES)}")
+    base, name = recipes.load(recipe, of), default_folder(recipe, of).name
+    wanted = {grids.label(name, changes): grids.varied(base, changes) for changes in grids.grid(vary or [])}
+    folder = out or Path("runs") / f"sweep-{name}"
+    budget = _budget(device, preset, jobs)
+    captures = [str(watched(one, folder / "captures" / label).path) for label, one in wanted.items()]
+    opened = [(path, open_capture(path)) for path in captures]
+    found, failed = _compete(opened, methods, budget, seeds, folder / "contest", [], "standard", lpips_weights)
+    rows = tables.table(found, score)
+    records.write_atomic(folder / "sweep.csv", tables.as_csv(rows, score))
+    grids.plot(folder / "sweep.png", rows, score)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        shown = ("capture", "method", "coc_px", score, "low", "high")
+        show_table([{key: _short(row[key]) for key in shown} for row in rows], *shown)
+    print(f"Table and plot: {folder / 'sweep.csv'}, {folder / 'sweep.png'}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 @app.command(help=VERBS["ablate"])
@@ -176,6 +245,22 @@ def synth(
     from bench.synth import render
 
     return render(recipe, preset, out, as_json)
+
+
+@app.command(help=VERBS["sheet"])
+def sheet(
+    captures: Annotated[list[str], typer.Argument(help="folders or names of captures")],
+    out: Annotated[Path, typer.Option(help="the PNG")] = Path("sheet.png"),
+    view: Annotated[str | None, typer.Option(help="name of a view  [default: the most defocused one]")] = None,
+    side: Annotated[int, typer.Option(min=16, max=2000, help="px of a cell")] = 256,
+) -> int:
+    """Draw captures at a glance."""
+    from bench.contact_sheet import write_contact_sheet
+    from datasets.captures import open_capture
+
+    write_contact_sheet(out, [open_capture(capture) for capture in captures], view, side)
+    print(f"{out} is drawn.")
+    return 0
 
 
 @app.command(help=VERBS["convert"])

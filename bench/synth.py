@@ -15,7 +15,7 @@ def render(what: str, preset: str | None, out: Path | None, as_json: bool) -> in
     """Render the recipe that `what` and `preset` name into `out` and say where it is; the exit code."""
     recipe = recipes.load(what, preset)
     folder = out or default_folder(what, preset)
-    result = _watched(recipe, folder)
+    result = watched(recipe, folder)
     if as_json:
         print(json.dumps({"path": str(result.path), "outcome": result.outcome}))
     elif result.outcome == "already there":
@@ -31,7 +31,8 @@ def default_folder(what: str, preset: str | None) -> Path:
     return Path("captures") / name
 
 
-def _watched(recipe: recipes.Recipe, folder: Path) -> SynthesisResult:
+def watched(recipe: recipes.Recipe, folder: Path) -> SynthesisResult:
+    """Render `recipe` into `folder`, telling the terminal how far it is."""
     console = Console(stderr=True)
     if not console.is_terminal:
 

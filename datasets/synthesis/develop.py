@@ -13,6 +13,7 @@ from datasets.difficulty import difficulty as how_hard
 from datasets.difficulty import psnr
 from datasets.images import read_exr, read_png, read_rgb, write_exr, write_png
 from datasets.optics import ThinLens
+from datasets.synthesis.recipes import Sensor
 from datasets.synthesis.rig import Shot
 
 # CoC radii are rounded to this (px): an error of at most half of it, and files of half the size.
@@ -57,6 +58,15 @@ def exposed(render: tuple[np.ndarray, ...], exposure: float, background: Backgro
     return rgb * np.float32(exposure) + (1 - alpha[:, :, None]) * background.image(*alpha.shape)
 
 
+def sensed(linear: np.ndarray, sensor: Sensor | None, rng: np.random.Generator) -> np.ndarray:
+    """[H, W, 3] float32 linear light as `sensor` reads it: photons counted, electrons added in reading, full at its
+    well. Without a sensor the light itself."""
+    if sensor is None:
+        return linear
+    electrons = rng.poisson(np.maximum(linear, 0) * sensor.full_well) + rng.normal(0, sensor.read_noise, linear.shape)
+    return (np.minimum(electrons, sensor.full_well) / sensor.full_well).astype(np.float32)
+
+
 def encoded(linear: np.ndarray) -> np.ndarray:
     """[H, W, 3] uint8 sRGB."""
     return to_uint8(linear_to_srgb(linear))
@@ -69,11 +79,21 @@ def coc_map(depth: np.ndarray, lens: ThinLens) -> np.ndarray:
 
 
 def files_of(
-    shot: Shot, sharp: Path, defocused: Path, exposure: float, background: Background, linear: bool
+    shot: Shot,
+    sharp: Path,
+    defocused: Path,
+    exposure: float,
+    background: Background,
+    linear: bool,
+    sensor: Sensor | None,
+    rng: np.random.Generator,
 ) -> dict[str, Callable[[Path], None]]:
-    """Writers of all files of one view, by path within the capture, from its two renders."""
+    """Writers of all files of one view, by path within the capture, from its two renders.
+
+    rng: of the sensor's noise.
+    """
     sharp_render, defocused_render = read_render(sharp), read_render(defocused)
-    photograph = exposed(defocused_render, exposure, background)
+    photograph = sensed(exposed(defocused_render, exposure, background), sensor, rng)
     twin = encoded(exposed(sharp_render, exposure, background))
     mask, depth = to_uint8(sharp_render[1]), sharp_render[2]
     coc, name = coc_map(depth, shot.lens), shot.name

@@ -8,10 +8,11 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
+from types import UnionType
 from typing import Any, cast, get_args, get_origin
 
 from datasets.errors import InputError
@@ -22,6 +23,10 @@ VERSION = 1
 PRESETS = Path(__file__).parent / "presets"
 
 _PACKAGE = "datasets.synthesis.objects"
+
+# Keys that recipes did not have from the start: at their default they are not written, so that the hash of a recipe
+# that does without them stays what it was.
+LATER = ("blades", "sensor", "pose_error", "test_focus")
 
 # Name of an object: the module whose `build(seed)` makes its `Model`.
 OBJECTS = {"beetle": f"{_PACKAGE}.beetle", "seed": f"{_PACKAGE}.seed"}
@@ -41,22 +46,43 @@ class Rig:
 
 @dataclass(frozen=True)
 class Lens:
-    """focal_length and sensor_width in mm; f_number as engraved (of the lens at infinity)."""
+    """focal_length and sensor_width in mm; f_number as engraved (of the lens at infinity). blades: straight sides of
+    the aperture, whose corners lie on the round one's circle; 0 is round."""
 
     focal_length: float
     f_number: float
     sensor_width: float
+    blades: int = 0
 
 
 @dataclass(frozen=True)
 class Focus:
     """Where the lens is focused: `range` from the object's centre toward the camera, in object radii.
 
-    policy `jitter` draws every view's distance uniformly from it; `fixed` wants both ends equal.
+    policy `jitter` draws every view's distance uniformly from it; `fixed` and `consistent` want both ends equal, the
+    one as on a turntable, the other behind the whole object, where nothing is ever sharp: a control.
     """
 
     policy: str
     range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A sensor with noise: `full_well` electrons make white, each counted with Poisson's statistics, and reading them
+    adds `read_noise` electrons (standard deviation)."""
+
+    full_well: float
+    read_noise: float
+
+
+@dataclass(frozen=True)
+class PoseError:
+    """How far the poses of training photographs are off, as those from structure from motion are: standard deviations
+    per axis of a turn about the camera in degrees, and of its position in object radii. Held-out poses are exact."""
+
+    rotation: float
+    position: float
 
 
 @dataclass(frozen=True)
@@ -76,7 +102,8 @@ class Recipe:
     field: width of the field of view over the diameter of the object's bounding sphere, which with
     `sensor_width` gives the magnification m, and with it the distance f (1 + 1 / m).
     backdrop: a name in `datasets.capture.BACKDROPS`. linear: write photographs in linear light, too.
-    allow_unfocused: accept a rig in which parts of the surface are never in focus.
+    allow_unfocused: accept a rig in which parts of the surface are never in focus; `consistent` focus implies it.
+    sensor, pose_error: imperfections, none by default. test_focus: of the held-out photographs, if another.
 
     Raises InputError in one sentence for values that make no capture.
     """
@@ -94,6 +121,9 @@ class Recipe:
     backdrop: str = "black"
     linear: bool = False
     allow_unfocused: bool = False
+    sensor: Sensor | None = None
+    pose_error: PoseError | None = None
+    test_focus: Focus | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -106,7 +136,16 @@ class Recipe:
 
     def as_json(self) -> dict[str, Any]:
         """The recipe as plain JSON; `from_json` is the inverse."""
-        return json.loads(json.dumps(asdict(self)))
+        document: dict[str, Any] = json.loads(json.dumps(_plain(self)))
+        return document
+
+
+def _plain(value: Any) -> Any:
+    """A dataclass as a mapping, without what is `LATER` and at its default."""
+    if not is_dataclass(value):
+        return value
+    parts = [(part, getattr(value, part.name)) for part in fields(value)]
+    return {part.name: _plain(own) for part, own in parts if part.name not in LATER or own != part.default}
 
 
 def from_json(document: Mapping[str, Any]) -> Recipe:
@@ -282,6 +321,8 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
                 raise InputError(f"{where} lacks the key {name}.")
         made = {key: _parse(parts[key].type, value[key], f"{where}: {key}") for key in value}
         return cast(Callable[..., Any], kind)(**made)
+    if get_origin(kind) is UnionType:  # "X | None"
+        return None if value is None else _parse(get_args(kind)[0], value, where)
     if get_origin(kind) is tuple:
         inner = get_args(kind)
         if not isinstance(value, list | tuple) or len(value) != len(inner):
@@ -298,11 +339,9 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
 def _check(recipe: Recipe) -> None:
     from datasets.capture import BACKDROPS
 
-    rig, lens, focus = recipe.rig, recipe.lens, recipe.focus
+    rig, lens = recipe.rig, recipe.lens
     low, high = rig.elevation
-    near, far = focus.range
     known(rig.kind, ("hemisphere", "turntable"), "rig")
-    known(focus.policy, ("fixed", "jitter"), "focus policy")
     known(recipe.backdrop, BACKDROPS, "backdrop")
     positive = {
         "size": min(recipe.size),
@@ -333,14 +372,35 @@ def _check(recipe: Recipe) -> None:
         raise InputError("rig: rings belong to a turntable; a hemisphere has none.")
     if rig.rings > recipe.views:
         raise InputError(f"rig: {rig.rings} rings are more than the {recipe.views} views on them.")
-    if near > far or (focus.policy == "fixed" and near != far):
+    _check_focus(recipe.focus, "focus", lens, recipe.field)
+    if recipe.test_focus is not None:
+        _check_focus(recipe.test_focus, "test_focus", lens, recipe.field)
+    if lens.blades and not 3 <= lens.blades <= 64:
+        raise InputError(f"lens: blades is {lens.blades}; it must be from 3 to 64, or 0 for a round aperture.")
+    if recipe.sensor is not None and (recipe.sensor.full_well <= 0 or recipe.sensor.read_noise < 0):
         raise InputError(
-            f"focus: range is {list(focus.range)}; it must be lowest, highest, and both equal where fixed."
+            f"sensor: {recipe.sensor.full_well} electrons at white, read with {recipe.sensor.read_noise}: the first "
+            "must be greater than 0, the second at least 0."
+        )
+    if recipe.pose_error is not None and min(recipe.pose_error.rotation, recipe.pose_error.position) < 0:
+        raise InputError("pose_error: rotation and position are standard deviations; they must be at least 0.")
+
+
+def _check_focus(focus: Focus, key: str, lens: Lens, width: float) -> None:
+    near, far = focus.range
+    known(focus.policy, ("fixed", "jitter", "consistent"), "focus policy")
+    if near > far or (focus.policy != "jitter" and near != far):
+        raise InputError(
+            f"{key}: range is {list(focus.range)}; it must be lowest, highest, and both equal where {focus.policy}."
+        )
+    if focus.policy == "consistent" and far >= -1:
+        raise InputError(
+            f"{key}: range is {list(focus.range)}; consistent focus lies behind the whole object: take less than -1."
         )
     # d0 - f = R (2 f field / sensor_width - offset), whatever the object's radius R.
-    reach = 2 * lens.focal_length * recipe.field / lens.sensor_width
+    reach = 2 * lens.focal_length * width / lens.sensor_width
     if far >= reach:
         raise InputError(
-            f"focus: a focal plane {far} radii before the object's centre lies within the focal length of "
+            f"{key}: a focal plane {far} radii before the object's centre lies within the focal length of "
             f"{lens.focal_length} mm, where no real image forms: stay below {reach:.3g}."
         )

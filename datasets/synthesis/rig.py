@@ -1,10 +1,11 @@
 """Where the cameras of a recipe stand and where their lenses are focused. Pure numpy, seeded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi, sqrt
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from datasets.cameras import Camera, look_at
 from datasets.errors import InputError
@@ -43,6 +44,9 @@ def shots(recipe: Recipe, radius: float) -> list[Shot]:
     width, height = recipe.size
     pitch = recipe.lens.sensor_width / width
     offsets = focus_offsets(recipe.focus, recipe.views, focus_stream)
+    if recipe.test_focus is not None:
+        held_out = np.arange(0, recipe.views, recipe.test_every)
+        offsets[held_out] = focus_offsets(recipe.test_focus, len(held_out), np.random.default_rng([recipe.seed, 4]))
     made = []
     for i, (direction, offset) in enumerate(zip(directions(recipe, pose_stream), offsets, strict=True)):
         lens = ThinLens(recipe.lens.focal_length, recipe.lens.f_number, float(distance - offset * radius), pitch)
@@ -50,6 +54,22 @@ def shots(recipe: Recipe, radius: float) -> list[Shot]:
         pose = look_at(distance * direction, np.zeros(3))
         made.append(Shot(f"{i:03d}", Camera(width, height, fx, fx, width / 2, height / 2, pose), lens))
     return made
+
+
+def told_cameras(recipe: Recipe, radius: float, views: Sequence[Shot]) -> list[Camera]:
+    """The cameras that a capture tells for `views`: theirs, with the recipe's error in the poses of training views."""
+    error = recipe.pose_error
+    if error is None:
+        return [view.camera for view in views]
+    rng = np.random.default_rng([recipe.seed, 5])
+    cameras = []
+    for i, view in enumerate(views):
+        turn, shift = rng.normal(0, np.radians(error.rotation), 3), rng.normal(0, error.position * radius, 3)
+        pose = view.camera.c2w.copy()
+        pose[:3, :3] = pose[:3, :3] @ Rotation.from_rotvec(turn).as_matrix()
+        pose[:3, 3] += shift
+        cameras.append(replace(view.camera, c2w=pose) if i % recipe.test_every else view.camera)
+    return cameras
 
 
 def camera_distance(recipe: Recipe, radius: float) -> float:

@@ -18,7 +18,7 @@ from datasets.errors import InputError
 from datasets.images import write_png
 from datasets.synthesis import blender, develop
 from datasets.synthesis.recipes import VERSION, Recipe
-from datasets.synthesis.rig import Shot, camera_distance, shots
+from datasets.synthesis.rig import Shot, camera_distance, shots, told_cameras
 from datasets.synthesis.workfolder import claimed, is_there, partial_of, plain_disk_errors
 
 # Above this CoC radius (px), in every training view, a part of the surface counts as never in focus.
@@ -118,7 +118,8 @@ def _render_missing(recipe: Recipe, partial: Path, progress: Callable[[Progress]
 
 
 def _check_focus(recipe: Recipe, unfocused: float) -> None:
-    if unfocused >= UNFOCUSED_RADIUS and not recipe.allow_unfocused:
+    allowed = recipe.allow_unfocused or recipe.focus.policy == "consistent"
+    if unfocused >= UNFOCUSED_RADIUS and not allowed:
         raise InputError(
             f"Parts of the {recipe.object} would be in focus in no training view (the 99th percentile over "
             f"its vertices of the smallest CoC radius is {unfocused:.2f} px, and must be below "
@@ -149,7 +150,10 @@ def _develop_view(
     """Write the files of one view, each whole or not at all, and mark the view as done."""
     background = BACKDROPS[recipe.backdrop]
     hashes = {}
-    for name, write in develop.files_of(shot, sharp, defocused, exposure, background, recipe.linear).items():
+    files = develop.files_of(
+        shot, sharp, defocused, exposure, background, recipe.linear, recipe.sensor, _noise(recipe, shot, 0)
+    )
+    for name, write in files.items():
         target, draft = partial / "capture" / name, defocused.with_name("draft")
         write(draft)
         hashes[name] = store.sha256(draft)
@@ -161,11 +165,17 @@ def _develop_view(
 
 
 def _develop_repeat(recipe: Recipe, partial: Path, shot: Shot, render: Path, exposure: float) -> None:
-    photograph = develop.exposed(develop.read_render(render), exposure, BACKDROPS[recipe.backdrop])
+    light = develop.exposed(develop.read_render(render), exposure, BACKDROPS[recipe.backdrop])
+    photograph = develop.sensed(light, recipe.sensor, _noise(recipe, shot, 1))
     draft = render.with_name("draft")
     write_png(draft, develop.encoded(photograph))
     os.replace(draft, partial / "repeat" / f"{shot.name}.png")
     render.unlink()
+
+
+def _noise(recipe: Recipe, shot: Shot, exposure: int) -> np.random.Generator:
+    """Of the sensor, when it takes the photograph of a view for the first time (0) or again (1)."""
+    return np.random.default_rng([recipe.seed, 6, int(shot.name), exposure])
 
 
 def _is_done(partial: Path, name: str) -> bool:
@@ -203,7 +213,10 @@ def _finish(recipe: Recipe, partial: Path) -> Path:
     pitch = placed[0].lens.pixel_pitch
     store.write_transforms(
         capture,
-        [store.frame(shot.name, shot.camera, shot.lens.focus_distance) for shot in placed],
+        [
+            store.frame(shot.name, camera, shot.lens.focus_distance)
+            for shot, camera in zip(placed, told_cameras(recipe, said["radius"], placed), strict=True)
+        ],
         test,
         BACKDROPS[recipe.backdrop],
         Optics(recipe.lens.focal_length, recipe.lens.f_number, pitch),

@@ -74,7 +74,7 @@ def _work(job: dict[str, Any], emit: Emit) -> None:
         shot, kind = shots[task["view"]], task["pass"]
         seed = (recipe.seed * 1_000_003 + task["view"] * len(PASSES) + PASSES.index(kind)) % 2**31
         start = time.perf_counter()
-        set_camera(scene, shot.camera, shot.lens, defocus=kind != "sharp")
+        set_camera(scene, shot.camera, shot.lens, defocus=kind != "sharp", blades=recipe.lens.blades)
         render(scene, Path(task["file"]), samples.get(kind, recipe.samples.defocused), seed)
         emit("rendered", **task, seconds=round(time.perf_counter() - start, 3))
     emit("done")
@@ -100,13 +100,13 @@ def set_up(scene: Any, most_samples: int) -> None:
     scene.cycles.sample_offset = 0
 
 
-def set_camera(scene: Any, camera: Camera, lens: ThinLens, defocus: bool) -> None:
+def set_camera(scene: Any, camera: Camera, lens: ThinLens, defocus: bool, blades: int = 0) -> None:
     """Make the scene's camera the thin `lens` at the pose and size of `camera`, or its pinhole.
 
     One Blender unit is 1 mm. Blender's lens knows no focus breathing: its "focal length" is the image
     distance v, its aperture is lens / (2 fstop) in metres taken as units, and the focal plane is planar. So
     lens = v and fstop = v / D / 1000 give the ideal lens exactly (f-number and focal length as engraved would
-    be wrong by the magnification).
+    be wrong by the magnification). `blades`: corners of the aperture, 0 for a round one.
     """
     from mathutils import Matrix
 
@@ -119,7 +119,7 @@ def set_camera(scene: Any, camera: Camera, lens: ThinLens, defocus: bool) -> Non
     data.dof.use_dof = defocus
     data.dof.focus_distance = lens.focus_distance
     data.dof.aperture_fstop = lens.image_distance / lens.aperture_diameter / 1000
-    data.dof.aperture_blades = 0
+    data.dof.aperture_blades = blades
     data.dof.aperture_ratio = 1.0
     data.clip_start, data.clip_end = lens.focus_distance * 1e-3, lens.focus_distance * 1e3
     scene.camera.matrix_world = Matrix((camera.c2w @ OPENGL_FROM_OPENCV).tolist())

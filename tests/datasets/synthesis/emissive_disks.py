@@ -87,6 +87,20 @@ def coc_errors(folder, focus_distance, f_number, radius_px=20.0, disk_px=8.0):
     return errors
 
 
+def bladed_radius(folder, corners, radius_px=20.0, disk_px=8.0):
+    """Circumradius over that of the round CoC, from the second moment of a disk out of focus through an aperture of
+    so many corners: that of a regular polygon is (2 + cos(2 pi / n)) / 12 of its square per axis."""
+    lens = ThinLens(60.0, 2.8, 180.0, 0.01)
+    camera = camera_of(lens, 120, 120)
+    scene = new_scene()
+    add_disk(scene, camera, (60.0, 60.0), float(lens.depth_from_coc(radius_px)), disk_px)
+    worker.set_camera(scene, camera, lens, defocus=True, blades=corners)
+    path = folder / f"blades{corners}.exr"
+    worker.render(scene, path, 512, seed=3)
+    second = moments(develop.read_render(path)[0][..., 0].astype(np.float64))[2] - disk_px**2 / 4 - 1 / 12
+    return float(np.sqrt(12 * second / (2 + np.cos(2 * np.pi / corners))) / radius_px)
+
+
 def pinhole_errors(folder, width, height):
     """How far disks lie from where the camera's intrinsics put them (px), and how wrong their depth is (mm)."""
     lens = ThinLens(60.0, 2.8, 180.0, 0.02)
@@ -118,5 +132,6 @@ if __name__ == "__main__":
     emit(
         "measured",
         coc={f"m={60 / (d0 - 60):.2f}, N={n}": coc_errors(folder, d0, n) for d0, n in ((180.0, 2.8), (120.0, 5.6))},
+        bladed={corners: bladed_radius(folder, corners) for corners in (3, 6)},
         pinhole={f"{w}x{h}": pinhole_errors(folder, w, h) for w, h in ((400, 300), (300, 401))},
     )

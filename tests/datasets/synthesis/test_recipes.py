@@ -100,10 +100,29 @@ def test_hash_changes_with_every_key_and_with_the_synthesizer(monkeypatch):
         {"linear": True},
         {"samples": replace(recipe.samples, sharp=1)},
         {"lens": replace(recipe.lens, f_number=9.0)},
+        {"lens": replace(recipe.lens, blades=6)},
+        {"sensor": recipes.Sensor(4000.0, 4.0)},
+        {"pose_error": recipes.PoseError(0.1, 0.01)},
+        {"test_focus": recipes.Focus("fixed", (0.0, 0.0))},
     ]
     hashes = {recipe.hash, *(replace(recipe, **change).hash for change in changes)}
     monkeypatch.setattr(recipes, "VERSION", recipes.VERSION + 1)
     assert len(hashes | {recipe.hash}) == len(changes) + 2
+
+
+def test_what_recipes_did_not_have_from_the_start_is_written_only_where_it_is_used():
+    recipe = recipes.load("beetle", "demo")
+    assert not {"sensor", "pose_error", "test_focus"} & set(recipe.as_json())
+    assert "blades" not in recipe.as_json()["lens"]
+    full = replace(
+        recipe,
+        lens=replace(recipe.lens, blades=6),
+        sensor=recipes.Sensor(4000.0, 4.0),
+        pose_error=recipes.PoseError(0.1, 0.01),
+        test_focus=recipes.Focus("fixed", (0.0, 0.0)),
+    )
+    assert recipes.from_json(full.as_json()) == full
+    assert recipes.from_json({**recipe.as_json(), "sensor": None}) == recipe
 
 
 def test_hash_covers_the_source_of_an_object_and_what_it_shares_but_no_other_object(tmp_path, monkeypatch):
@@ -158,6 +177,14 @@ REFUSED = [
     ({"focus": {"policy": "sharp", "range": [0, 0]}}, "focus policy"),
     ({"focus": {"policy": "fixed", "range": [0, 0.5]}}, "both equal where fixed"),
     ({"focus": {"policy": "jitter", "range": [0, 15]}}, "within the focal length of 60.0 mm"),
+    ({"focus": {"policy": "consistent", "range": [-0.5, -0.5]}}, "take less than -1"),
+    ({"focus": {"policy": "consistent", "range": [-2, -1.5]}}, "both equal where consistent"),
+    ({"test_focus": {"policy": "jitter", "range": [0.8, 0]}}, "test_focus: range is [0.8, 0.0]"),
+    ({"test_focus": 3}, "test_focus is 3; it must be a mapping"),
+    ({"lens": {**BASE["lens"], "blades": 2}}, "blades is 2; it must be from 3 to 64"),
+    ({"sensor": {"full_well": 0, "read_noise": 1}}, "0.0 electrons at white"),
+    ({"sensor": {"full_well": 4000}}, "sensor lacks the key read_noise"),
+    ({"pose_error": {"rotation": -1, "position": 0}}, "must be at least 0"),
 ]
 
 

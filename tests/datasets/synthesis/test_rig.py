@@ -86,3 +86,34 @@ def test_a_camera_inside_the_object_is_refused():
     )
     with pytest.raises(InputError, match="inside the object"):
         rig.shots(wide, 40.0)
+
+
+def test_held_out_views_may_be_focused_elsewhere_and_the_others_stay_as_they_were():
+    other = replace(DEMO, test_focus=recipes.Focus("jitter", (-1.0, -0.5)))
+    distance = rig.camera_distance(DEMO, RADIUS)
+    for i, (before, after) in enumerate(zip(rig.shots(DEMO, RADIUS), rig.shots(other, RADIUS), strict=True)):
+        offset = (distance - after.lens.focus_distance) / RADIUS
+        assert (after.lens == before.lens) == bool(i % DEMO.test_every)
+        assert np.array_equal(after.camera.c2w, before.camera.c2w)
+        assert i % DEMO.test_every or -1.0 <= offset <= -0.5
+
+
+def test_poses_told_are_off_by_what_the_recipe_says_but_for_held_out_ones():
+    recipe = replace(DEMO, views=400, pose_error=recipes.PoseError(rotation=0.2, position=0.03))
+    views = rig.shots(recipe, RADIUS)
+    turns, shifts = [], []
+    for i, (view, told) in enumerate(zip(views, rig.told_cameras(recipe, RADIUS, views), strict=True)):
+        if i % recipe.test_every == 0:
+            assert told == view.camera
+            continue
+        turn = view.camera.c2w[:3, :3].T @ told.c2w[:3, :3]
+        assert turn @ turn.T == pytest.approx(np.eye(3), abs=1e-12)
+        turns.append(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
+        shifts.append(told.position - view.camera.position)
+    assert np.sqrt(np.mean(np.square(turns)) / 3) == pytest.approx(0.2, rel=0.1)
+    assert np.std(shifts) == pytest.approx(0.03 * RADIUS, rel=0.1)
+
+
+def test_without_an_error_the_cameras_told_are_the_true_ones():
+    views = rig.shots(DEMO, RADIUS)
+    assert rig.told_cameras(DEMO, RADIUS, views) == [view.camera for view in views]

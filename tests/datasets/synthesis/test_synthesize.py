@@ -13,9 +13,9 @@ import pytest
 from datasets import store
 from datasets.errors import InputError
 from datasets.images import read_exr, write_exr
-from datasets.synthesis import blender
+from datasets.synthesis import blender, develop
 from datasets.synthesis import synthesize as module
-from datasets.synthesis.recipes import Focus
+from datasets.synthesis.recipes import Focus, PoseError, Sensor
 from datasets.synthesis.rig import camera_distance
 from datasets.synthesis.synthesize import Progress, synthesize
 
@@ -97,6 +97,48 @@ def test_the_manifest_says_what_was_made_and_how_hard_it_is(pebble, studio, tmp_
     assert 30 < difficulty["noise_floor_on_object"] < 50
     radii = difficulty["coc_radius_px"]
     assert 0 <= radii["median"] <= radii["q90"] <= radii["max"]
+
+
+def test_a_noisy_sensor_is_in_the_photographs_and_in_the_noise_floor_but_not_in_the_truth(pebble, studio, tmp_path):
+    noisy = replace(pebble, sensor=Sensor(full_well=500.0, read_noise=5.0))
+    clean, grainy, again = (
+        store.read(synthesize(recipe, tmp_path / name).path)
+        for recipe, name in ((pebble, "clean"), (noisy, "noisy"), (noisy, "again"))
+    )
+    floors = [capture.manifest["difficulty"]["noise_floor_on_object"] for capture in (clean, grainy)]
+    assert floors[1] < floors[0] - 3
+    for a, b, c in zip(clean.train, grainy.train, again.train, strict=True):
+        assert np.array_equal(a.truth().sharp, b.truth().sharp)
+        assert not np.array_equal(a.photograph().image, b.photograph().image)
+        assert np.array_equal(b.photograph().image, c.photograph().image)
+
+
+def test_a_sensor_counts_photons_adds_its_own_and_is_full_at_its_well():
+    light = np.full((200, 200, 3), 0.2, dtype=np.float32)
+    rng = np.random.default_rng(0)
+    seen = develop.sensed(light, Sensor(full_well=1000.0, read_noise=5.0), rng)
+    assert seen.mean() == pytest.approx(0.2, rel=2e-3)
+    assert seen.std() == pytest.approx(np.sqrt(200 + 25) / 1000, rel=0.02)
+    assert develop.sensed(5 * light, Sensor(1000.0, 5.0), rng).max() == 1
+    assert develop.sensed(light, None, rng) is light
+
+
+def test_a_pose_error_is_in_what_the_capture_tells_and_in_nothing_else(pebble, studio, tmp_path):
+    exact, off = (
+        store.read(synthesize(recipe, tmp_path / name).path)
+        for recipe, name in ((pebble, "exact"), (replace(pebble, pose_error=PoseError(1.0, 0.1)), "off"))
+    )
+    for a, b in zip(exact.train, off.train, strict=True):
+        assert np.abs(a.camera.position - b.camera.position).max() > 1e-3
+        assert np.array_equal(a.truth().depth, b.truth().depth)
+    for a, b in zip(exact.test, off.test, strict=True):
+        assert np.allclose(a.camera.c2w, b.camera.c2w)
+
+
+def test_consistent_focus_needs_no_leave_to_be_unfocused(pebble, studio, tmp_path):
+    studio.unfocused = 7.0
+    behind = replace(pebble, allow_unfocused=False, focus=Focus("consistent", (-1.5, -1.5)))
+    assert synthesize(behind, tmp_path / "out").outcome == "created"
 
 
 def test_the_same_recipe_again_does_nothing(pebble, studio, tmp_path):

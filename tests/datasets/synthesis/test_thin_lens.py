@@ -50,3 +50,8 @@ def test_intrinsics_hold_in_landscape_and_portrait(measured, size):
 
 def test_depth_is_exact_and_planar(measured):
     assert max(pinhole["depth_mm"] for pinhole in measured["pinhole"].values()) < 1e-3
+
+
+@pytest.mark.parametrize("corners", ["3", "6"])
+def test_the_corners_of_a_bladed_aperture_lie_on_the_circle_of_the_round_one(measured, corners):
+    assert measured["bladed"][corners] == pytest.approx(1, abs=0.01)
