@@ -13,6 +13,8 @@ VERBS = {
     "run": "let contestants compete on captures, score what they leave, write the leaderboard",
     "ablate": "run the ablations that a contestant declares, and write their tables",
     "synth": "render a macro capture in Blender, with exact defocus and exact ground truth",
+    "import": "make a capture of your own photographs, with poses from COLMAP, nerfstudio, LLFF, or computed",
+    "export": "write a capture so that COLMAP's or nerfstudio's readers take it",
     "convert": "write a capture in our form, smaller if wished",
     "refocus": "photograph a fitted scene at any focus and aperture",
     "eval": "score a folder of images from anybody's program against a capture",

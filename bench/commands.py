@@ -178,6 +178,41 @@ def synth(
     return render(recipe, preset, out, as_json)
 
 
+@app.command("import", help=VERBS["import"])
+def import_photographs(
+    photos: Annotated[Path, typer.Argument(help="folder of photographs")],
+    poses: Annotated[str, typer.Option(help="colmap, transforms, llff, or compute: structure from motion, now")],
+    out: Annotated[Path | None, typer.Option(help="folder of the capture  [default: captures/NAME]")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="where the poses lie, if not near PHOTOS (as in PHOTOS/../sparse/0)")
+    ] = None,
+    masks: Annotated[Path | None, typer.Option(help="folder of masks, white on the object: the rest is black")] = None,
+    scale_mm: Annotated[
+        float | None, typer.Option(help="mm of one unit of the poses; else the world has no unit")
+    ] = None,
+    downscale: Annotated[int, typer.Option(help="so many pixels a side become one")] = 1,
+) -> int:
+    """Make a capture without ground truth."""
+    from bench.photographs import import_photographs as make
+
+    return make(photos, poses, out, model=model, masks=masks, scale_mm=scale_mm, downscale=downscale)
+
+
+@app.command(help=VERBS["export"])
+def export(
+    capture: Annotated[str, typer.Argument(help="folder or name of the capture")],
+    kind: Annotated[str, typer.Option("--format", help="colmap or transforms")],
+    out: Annotated[Path, typer.Option(help="folder to make")],
+) -> int:
+    """Write photographs, cameras and points, but no ground truth."""
+    from datasets.captures import open_capture
+    from datasets.interchange.exporting import export_capture
+
+    export_capture(open_capture(capture), kind, out)
+    print(f"{out} is done.")
+    return 0
+
+
 @app.command(help=VERBS["convert"])
 def convert(
     capture: Annotated[str, typer.Argument(help="folder or name of the capture")],

@@ -1,0 +1,120 @@
+"""COLMAP as seen from this side: its models read and written, and structure from motion, all by pycolmap.
+
+COLMAP's conventions are ours: cameras look along +z with y down, and the centre of the first pixel is (0.5, 0.5).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from datasets.errors import InputError
+from datasets.interchange import sparse
+
+_ROOT = Path(__file__).parents[2]  # of the packages, so that the worker finds them from any folder
+
+# What a folder with a model holds, and where one lies relative to its photographs, most likely first.
+FILES = ("cameras.bin", "cameras.txt")
+PLACES = ("../sparse/0", "sparse/0", "../sparse", "sparse", "../colmap/sparse/0", "colmap/sparse/0", "..", ".")
+
+# What is going on, so far, of so many.
+Progress = Callable[[str, int, int], None]
+
+
+def find_model(photographs: Path, model: Path | None = None) -> Path:
+    """The folder of the sparse model: `model` or a folder 0 in it, or else the first of PLACES. InputError if none."""
+    places = [model, model / "0"] if model is not None else [photographs / place for place in PLACES]
+    for place in places:
+        if any((place / file).is_file() for file in FILES):
+            return Path(os.path.normpath(place))
+    where = model if model is not None else f"{photographs}/../sparse/0, {photographs}/sparse/0 or near them"
+    raise InputError(f"There is no COLMAP model (cameras.bin or cameras.txt) in {where}: name its folder with --model.")
+
+
+def read(model: Path) -> sparse.Model:
+    """The model in a folder, text or binary. Raises InputError naming the folder if it cannot be read."""
+    with tempfile.TemporaryDirectory(prefix="bench-colmap-") as folder:
+        try:
+            _run("read", {"model": str(model.absolute())}, Path(folder))
+            return sparse.load(Path(folder))
+        except _Refusal as reason:
+            raise InputError(f"The COLMAP model {model} cannot be read ({reason}).") from None
+        except InputError as error:
+            raise InputError(f"The COLMAP model {model}: {error}") from None
+
+
+def write(model: sparse.Model, out: Path) -> None:
+    """Write `model` into the folder `out`, in binary. Points get no tracks: nobody knows who saw them."""
+    with tempfile.TemporaryDirectory(prefix="bench-colmap-") as folder:
+        sparse.save(model, Path(folder))
+        try:
+            _run("write", {"model": str(out.absolute())}, Path(folder))
+        except _Refusal as reason:
+            raise InputError(f"The COLMAP model {out} cannot be written ({reason}).") from None
+
+
+def compute(
+    photographs: list[Path], work: Path, focal_length_px: float | None, size: tuple[int, int], progress: Progress
+) -> sparse.Model:
+    """Structure from motion over `photographs`, all of `size` (width, height) and in one folder, in folder `work`.
+
+    One camera SIMPLE_RADIAL for all, begun from `focal_length_px` where that is known. The model has the
+    photographs that could be registered, none if nothing fits together; its world has no unit.
+    """
+    params = [] if focal_length_px is None else [focal_length_px, size[0] / 2, size[1] / 2, 0.0]
+    job = {
+        "images": str(photographs[0].parent.absolute()),
+        "photographs": [path.name for path in photographs],
+        "lens": {"model": "SIMPLE_RADIAL", "params": params},
+        "threads": -1,
+    }
+    try:
+        _run("compute", job, work, progress)
+    except _Refusal as reason:
+        raise InputError(f"Structure from motion failed ({reason}).") from None
+    return sparse.load(work)
+
+
+class _Refusal(Exception):
+    """What pycolmap said."""
+
+
+def _run(verb: str, job: dict[str, Any], folder: Path, progress: Progress | None = None) -> None:
+    """Have the worker do `job` in `folder`. Raises _Refusal with its reason."""
+    (folder / "job.json").write_text(json.dumps(job))
+    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    worker = subprocess.Popen(
+        # -P: a folder `datasets` where the user happens to stand is not ours.
+        [sys.executable, "-P", "-m", "datasets.interchange.pycolmap_worker", verb, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,  # Ctrl-C reaches the worker through us, once
+    )
+    try:
+        _follow(worker.stdout or [], progress)
+        code = worker.wait()
+    finally:
+        worker.kill()
+        worker.wait()
+        for pipe in filter(None, (worker.stdin, worker.stdout)):
+            pipe.close()
+    if code == 0:
+        return
+    error = folder / "error.txt"
+    if code == 1 and error.is_file():
+        raise _Refusal(error.read_text().strip().rstrip("."))
+    raise _Refusal(f"pycolmap ended with signal {-code}" if code < 0 else f"pycolmap ended with code {code}")
+
+
+def _follow(lines: Iterable[str], progress: Progress | None) -> None:
+    for line in lines:
+        event = json.loads(line)
+        if progress is not None:
+            progress(event["what"], event["done"], event["total"])
