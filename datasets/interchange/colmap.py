@@ -5,6 +5,8 @@ COLMAP's conventions are ours: cameras look along +z with y down, and the centre
 
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -37,6 +39,9 @@ def find_model(photographs: Path, model: Path | None = None) -> Path:
 
 def read(model: Path) -> sparse.Model:
     """The model in a folder, text or binary. Raises InputError naming the folder if it cannot be read."""
+    for name, end in ENDS.items():
+        if (model / name).is_file():
+            _check_whole(model / name, end)
     with tempfile.TemporaryDirectory(prefix="bench-colmap-") as folder:
         try:
             _run("read", {"model": str(model.absolute())}, Path(folder))
@@ -79,6 +84,51 @@ def compute(
     return sparse.load(work)
 
 
+def _check_whole(path: Path, end: Callable[[bytes, int], int]) -> None:
+    """Raise InputError unless `path` holds as many entries as its first number says, and nothing else.
+
+    pycolmap itself reads on past the end of a file, and fills the memory with what it takes for numbers.
+    """
+    data = path.read_bytes()
+    try:
+        (count,) = struct.unpack_from("<Q", data)
+        place = 8
+        for _ in range(count):
+            place = end(data, place)
+    except (struct.error, ValueError):
+        place = -1
+    except KeyError as error:
+        raise InputError(f"{path} has a camera model {error}, which is not known here: undistort first.") from None
+    if place != len(data):
+        raise InputError(f"{path} does not end where it should; it may be truncated.")
+
+
+def _camera_end(data: bytes, start: int) -> int:
+    """Past id, model, width, height, and the parameters."""
+    (model,) = struct.unpack_from("<i", data, start + 4)
+    return start + 24 + 8 * PARAMETERS[model]
+
+
+def _image_end(data: bytes, start: int) -> int:
+    """Past id, rotation, translation, camera, name, and the points seen: x, y and id each."""
+    name_end = data.index(b"\0", start + 64) + 1
+    (seen,) = struct.unpack_from("<Q", data, name_end)
+    return name_end + 8 + 24 * seen
+
+
+def _point_end(data: bytes, start: int) -> int:
+    """Past id, position, colour, error, and the track: image and index each."""
+    (track,) = struct.unpack_from("<Q", data, start + 43)
+    return start + 51 + 8 * track
+
+
+# Parameters of a camera by the number that binary files have for its model.
+PARAMETERS = dict(enumerate((3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16)))
+
+# Where an entry of a binary file ends.
+ENDS = {"cameras.bin": _camera_end, "images.bin": _image_end, "points3D.bin": _point_end}
+
+
 class _Refusal(Exception):
     """What pycolmap said."""
 
@@ -109,7 +159,7 @@ def _run(verb: str, job: dict[str, Any], folder: Path, progress: Progress | None
         return
     error = folder / "error.txt"
     if code == 1 and error.is_file():
-        raise _Refusal(error.read_text().strip().rstrip("."))
+        raise _Refusal(re.sub(r"[.!?:](?=\s|$)", "", error.read_text().strip()))
     raise _Refusal(f"pycolmap ended with signal {-code}" if code < 0 else f"pycolmap ended with code {code}")
 
 
