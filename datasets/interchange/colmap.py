@@ -123,7 +123,7 @@ def _point_end(data: bytes, start: int) -> int:
 
 
 # Parameters of a camera by the number that binary files have for its model.
-PARAMETERS = dict(enumerate((3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16)))
+PARAMETERS = dict(enumerate((3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16, 4, 5, 3, 4, 6, 2)))
 
 # Where an entry of a binary file ends.
 ENDS = {"cameras.bin": _camera_end, "images.bin": _image_end, "points3D.bin": _point_end}
