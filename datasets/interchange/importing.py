@@ -167,6 +167,13 @@ def _computed(folder: Path, masks: Path | None, work: Path, warn: Warn, progress
             f"Structure from motion registered {len(found.images)} of {len(paths)} photographs, fewer than {least}: "
             "take more of them, closer together and with more texture in focus, or compute the poses elsewhere."
         )
+    try:
+        lens.pinhole(found.images[0].lens)
+    except InputError:
+        raise InputError(
+            "Structure from motion found a distortion that no lens has: hide what does not turn with the object "
+            "(--masks), or compute the poses elsewhere."
+        ) from None
     by_copy = {copy.name: path for copy, path in zip(copies, paths, strict=True)}
     images = tuple(replace(image, path=by_copy[image.path].name) for image in found.images)
     shutil.rmtree(work)

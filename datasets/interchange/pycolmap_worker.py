@@ -19,6 +19,9 @@ from typing import Any
 
 import numpy as np
 
+MAX_FOCAL_LENGTH = 1000.0  # in widths of the image
+MAX_COEFFICIENT = 1e6
+
 FATAL = 3  # of pycolmap's log: all else it says to a file that nobody reads
 
 
@@ -83,6 +86,10 @@ def compute(job: dict[str, Any], folder: Path) -> None:
     matching = pycolmap.FeatureMatchingOptions(num_threads=job["threads"])
     pycolmap.match_exhaustive(database, matching, device=pycolmap.Device.cpu)
     options = pycolmap.IncrementalPipelineOptions(num_threads=job["threads"], random_seed=0, min_model_size=3)
+    # A macro lens sees a few degrees: its focal length is many times the image's width, and its coefficient, of
+    # the angle squared, a large number that changes little. pycolmap's limits would throw such cameras out.
+    for limited in (options, options.mapper, options.triangulation):
+        limited.max_focal_length_ratio, limited.max_extra_param = MAX_FOCAL_LENGTH, MAX_COEFFICIENT
     (folder / "models").mkdir()
     seen = _Counter("poses", len(names))
     found = pycolmap.incremental_mapping(

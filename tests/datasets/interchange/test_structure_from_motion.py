@@ -85,6 +85,23 @@ def test_the_capture_says_how_it_was_made_and_that_it_has_no_unit(computed, corn
     assert [path.name for path in capture.root.parent.iterdir()] == ["corner"]
 
 
+def test_a_macro_lens_of_a_few_degrees_is_no_obstacle(tmp_path):
+    """Ten times as far with ten times the focal length: 13 widths of the image, as in life-size photographs."""
+    true = cameras(VIEWS, away=40.0)
+    (tmp_path / "photos").mkdir()
+    for index, camera in enumerate(true):
+        write_png(tmp_path / "photos" / f"{index:02d}.png", photograph(camera))
+    import_capture(tmp_path / "photos", "compute", tmp_path / "out")
+    capture = open_capture(tmp_path / "out")
+    found = sorted((*capture.train, *capture.test), key=lambda view: view.name)
+    assert len(found) == VIEWS
+    for view, camera in zip(found, true, strict=True):
+        # Nearly parallel rays tell focal length and distance apart badly, but turns well.
+        assert view.camera.fx == pytest.approx(camera.fx, rel=0.15)
+        turn = view.camera.c2w[:3, :3].T @ found[0].camera.c2w[:3, :3]
+        np.testing.assert_allclose(turn, camera.c2w[:3, :3].T @ true[0].c2w[:3, :3], atol=0.03)
+
+
 def test_photographs_that_share_nothing_are_refused_and_nothing_is_left(tmp_path, refused):
     (tmp_path / "noise").mkdir()
     for index in range(4):
@@ -106,7 +123,7 @@ def test_too_few_photographs_or_of_two_sizes_are_refused_at_once(corner, tmp_pat
         import_capture(tmp_path / "few", "compute", tmp_path / "out")
 
 
-def test_what_masks_hide_moves_no_camera(corner, tmp_path):
+def test_what_masks_hide_moves_no_camera(tmp_path, refused):
     """A turntable: the object turns before a wall that stays; only masked photographs tell of the object's turn."""
     wall = photograph(cameras(VIEWS)[0])[::-1]
     (tmp_path / "photos").mkdir()
@@ -118,6 +135,8 @@ def test_what_masks_hide_moves_no_camera(corner, tmp_path):
         image[:, :100] = wall[:, :100]
         write_png(tmp_path / "photos" / f"{index:02d}.png", image)
         write_png(tmp_path / "masks" / f"{index:02d}.png", mask)
+    with refused("a distortion that no lens has", "--masks"):
+        import_capture(tmp_path / "photos", "compute", tmp_path / "out")
     import_capture(tmp_path / "photos", "compute", tmp_path / "out", masks=tmp_path / "masks")
     capture = open_capture(tmp_path / "out")
     found = sorted((*capture.train, *capture.test), key=lambda view: view.name)

@@ -16,17 +16,19 @@ FACES = np.array(
     ]
 )
 
+TARGET = np.array([-0.2, 0.2, 0.4])
 
-def cameras(views: int, size: tuple[int, int] = (320, 240)) -> list[Camera]:
-    """Cameras of one focal length on an arc of 50 degrees around the corner."""
+
+def cameras(views: int, size: tuple[int, int] = (320, 240), away: float = 4.0) -> list[Camera]:
+    """Cameras of one focal length on an arc of 50 degrees, `away` from the corner, which fills the image anyhow."""
     width, height = size
     found = []
     for index in range(views):
         azimuth, elevation = np.deg2rad(-55 + 50 * index / (views - 1)), np.deg2rad(30 + 6 * (index % 3))
         across = np.cos(elevation)
-        position = 4 * np.array([across * np.cos(azimuth), across * np.sin(azimuth), np.sin(elevation)])
-        focal = 1.3125 * width
-        c2w = look_at(position, np.array([-0.2, 0.2, 0.4]))
+        direction = np.array([across * np.cos(azimuth), across * np.sin(azimuth), np.sin(elevation)])
+        focal = 1.3125 * width * away / 4
+        c2w = look_at(TARGET + away * direction, TARGET)
         found.append(Camera(width, height, focal, focal, width / 2, height / 2, c2w))
     return found
 
