@@ -9,7 +9,7 @@ from datasets.capture import Capture, Points, View
 from datasets.errors import InputError
 from datasets.images import write_png
 from datasets.interchange import colmap, sparse
-from datasets.interchange.lens import Lens
+from datasets.interchange.distortion import Lens
 from datasets.interchange.whole import whole
 
 FORMATS = ("colmap", "transforms")

@@ -14,7 +14,7 @@ from datasets.capture import Background, Optics, Points, split
 from datasets.convert import smaller
 from datasets.errors import InputError
 from datasets.images import write_png
-from datasets.interchange import colmap, exif, lens, llff, nerfstudio, photographs, sparse
+from datasets.interchange import colmap, distortion, exif, llff, nerfstudio, photographs, sparse
 from datasets.interchange.posed import Posed, Source
 from datasets.interchange.whole import whole
 
@@ -168,7 +168,7 @@ def _computed(folder: Path, masks: Path | None, work: Path, warn: Warn, progress
             "take more of them, closer together and with more texture in focus, or compute the poses elsewhere."
         )
     try:
-        lens.pinhole(found.images[0].lens)
+        distortion.pinhole(found.images[0].lens)
     except InputError:
         raise InputError(
             "Structure from motion found a distortion that no lens has: hide what does not turn with the object "
@@ -292,8 +292,8 @@ def _write_view(root: Path, view: Posed, n: int) -> dict[str, object]:
     image = photographs.read(view.path)
     if view.mask is not None:
         image = photographs.masked(image, photographs.read_mask(view.mask, (image.shape[1], image.shape[0])))
-    image = lens.undistort(image, view.lens)
-    seen = lens.pinhole(view.lens)
+    image = distortion.undistort(image, view.lens)
+    seen = distortion.pinhole(view.lens)
     width, height = seen.width // n, seen.height // n
     if not width or not height:
         raise InputError(f"The photograph {view.path} has fewer than {n} pixels a side, as many as become one.")

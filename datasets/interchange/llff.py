@@ -10,7 +10,7 @@ import numpy as np
 
 from datasets.errors import InputError
 from datasets.interchange import photographs
-from datasets.interchange.lens import Lens
+from datasets.interchange.distortion import Lens
 from datasets.interchange.posed import Posed, Source
 
 FILE = "poses_bounds.npy"

@@ -8,7 +8,7 @@ from typing import Any
 from datasets import store
 from datasets.errors import InputError
 from datasets.interchange import photographs
-from datasets.interchange.lens import Lens
+from datasets.interchange.distortion import Lens
 from datasets.interchange.posed import Posed, Source
 
 # nerfstudio's names of models, and the coefficients of distortion that each may have.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.capture import Background, Optics, Points
-from datasets.interchange.lens import Lens
+from datasets.interchange.distortion import Lens
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.capture import Points
-from datasets.interchange.lens import Lens
+from datasets.interchange.distortion import Lens
 
 
 @dataclass(frozen=True, eq=False)

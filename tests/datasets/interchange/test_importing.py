@@ -16,9 +16,9 @@ from datasets.capture import Optics, Points
 from datasets.captures import open_capture
 from datasets.images import read_png, write_png
 from datasets.interchange import colmap, sparse
+from datasets.interchange.distortion import Lens, pinhole
 from datasets.interchange.exporting import export_capture
 from datasets.interchange.importing import import_capture
-from datasets.interchange.lens import Lens, pinhole
 
 NO_POINTS = Points(np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8))
 

@@ -9,7 +9,7 @@ from PIL import Image
 from datasets import store
 from datasets.cameras import OPENGL_FROM_OPENCV, look_at
 from datasets.interchange import nerfstudio
-from datasets.interchange.lens import Lens
+from datasets.interchange.distortion import Lens
 
 POSE = look_at(np.array([3.0, -2.0, 5.0]), np.zeros(3))
 PINHOLE = {"fl_x": 20.0, "fl_y": 21.0, "cx": 8.5, "cy": 6.5, "w": 16, "h": 12}

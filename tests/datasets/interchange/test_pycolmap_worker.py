@@ -8,7 +8,7 @@ from by_pycolmap import by_pycolmap
 
 from datasets.capture import Points
 from datasets.interchange import colmap, sparse
-from datasets.interchange.lens import Lens
+from datasets.interchange.distortion import Lens
 
 
 def test_nothing_but_the_worker_loads_pycolmap(tiny, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from by_pycolmap import by_pycolmap
 
-from datasets.interchange.lens import MODELS, Lens, pinhole, undistort
+from datasets.interchange.distortion import MODELS, Lens, pinhole, undistort
 
 SIZE = (160, 120)
 CENTRE = (83.0, 58.5)
