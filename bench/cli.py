@@ -15,6 +15,8 @@ VERBS = {
     "sweep": "render captures of a grid of recipes, run the contest on them, plot a score against the blur",
     "synth": "render a macro capture in Blender, with exact defocus and exact ground truth",
     "sheet": "draw captures at a glance: sharp, photograph, depth, circles of confusion",
+    "import": "make a capture of your own photographs, with poses from COLMAP, nerfstudio, LLFF, or computed",
+    "export": "write a capture so that COLMAP's or nerfstudio's readers take it",
     "convert": "write a capture in our form, smaller if wished",
     "refocus": "photograph a fitted scene at any focus and aperture",
     "eval": "score a folder of images from anybody's program against a capture",

@@ -1,4 +1,4 @@
-"""The verbs of the command line (Typer). Heavy imports happen inside them."""
+"""The verbs of the contest (Typer), and those of captures with them. Heavy imports happen inside the verbs."""
 
 import json
 import sys
@@ -9,12 +9,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bench import capture_commands
+from bench.capture_commands import Json
 from bench.cli import VERBS
 from datasets.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-Json = Annotated[bool, typer.Option("--json", help="print the table as JSON")]
+app.add_typer(capture_commands.app)
+
 LpipsWeights = Annotated[
     Path | None, typer.Option(help="npz of AlexNet's backbone, where torchvision cannot download it")
 ]
@@ -231,50 +234,6 @@ def refocus(
 
     for path in photograph(run, out, view, focus, f_number, focal_length, pull):
         print(path)
-    return 0
-
-
-@app.command(help=VERBS["synth"])
-def synth(
-    recipe: Annotated[str, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")],
-    preset: Annotated[str | None, typer.Option(help="demo, small, paper, or a YAML file  [default: demo]")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder of the capture  [default: captures/OBJECT-PRESET]")] = None,
-    as_json: Json = False,
-) -> int:
-    """Render a capture, or go on with one that was interrupted."""
-    from bench.synth import render
-
-    return render(recipe, preset, out, as_json)
-
-
-@app.command(help=VERBS["sheet"])
-def sheet(
-    captures: Annotated[list[str], typer.Argument(help="folders or names of captures")],
-    out: Annotated[Path, typer.Option(help="the PNG")] = Path("sheet.png"),
-    view: Annotated[str | None, typer.Option(help="name of a view  [default: the most defocused one]")] = None,
-    side: Annotated[int, typer.Option(min=16, max=2000, help="px of a cell")] = 256,
-) -> int:
-    """Draw captures at a glance."""
-    from bench.contact_sheet import write_contact_sheet
-    from datasets.captures import open_capture
-
-    write_contact_sheet(out, [open_capture(capture) for capture in captures], view, side)
-    print(f"{out} is drawn.")
-    return 0
-
-
-@app.command(help=VERBS["convert"])
-def convert(
-    capture: Annotated[str, typer.Argument(help="folder or name of the capture")],
-    out: Annotated[Path, typer.Option(help="folder to make")],
-    downscale: Annotated[int, typer.Option(help="so many pixels a side become one")] = 1,
-) -> int:
-    """Write a capture in our form."""
-    from datasets import convert as conversion
-    from datasets.captures import open_capture
-
-    conversion.write(open_capture(capture), out, downscale)
-    print(f"{out} is done.")
     return 0
 
 

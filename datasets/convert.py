@@ -82,14 +82,14 @@ def _write_view(root: Path, view: View, n: int) -> dict[str, object]:
         }
     for folder, image in images.items():
         (root / folder).mkdir(exist_ok=True)
-        write_png(root / folder / f"{view.name}.png", _smaller(image, n))
+        write_png(root / folder / f"{view.name}.png", smaller(image, n))
     for folder, array in maps.items():
         (root / folder).mkdir(exist_ok=True)
         write_exr(root / folder / f"{view.name}.exr", array.astype(np.float32))
     return store.frame(view.name, camera, photograph.focus_distance)
 
 
-def _smaller(image: np.ndarray, n: int) -> np.ndarray:
+def smaller(image: np.ndarray, n: int) -> np.ndarray:
     """uint8 image from uint8 sRGB [H, W, 3], averaged in linear light, or from a float mask [H, W] in 0..1."""
     if n == 1:
         return image if image.dtype == np.uint8 else to_uint8(image)

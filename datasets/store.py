@@ -196,7 +196,7 @@ def read(root: Path) -> Capture:
         shown = "; ".join(damage[:8]) + (f"; and {len(damage) - 8} more" if len(damage) > 8 else "")
         raise InputError(f"The capture {root} is damaged: {shown}.")
     manifest = read_json(root / MANIFEST) if has_manifest else {}
-    optics = _optics(root, document.get("optics"))
+    optics = read_optics(root, document.get("optics"))
     frames = document.get("frames")
     if not isinstance(frames, list) or not frames:
         raise InputError(f"{root / TRANSFORMS} has no frames: a capture needs photographs.")
@@ -228,7 +228,7 @@ def read(root: Path) -> Capture:
         content_hash=manifest.get("content_hash") or content_hash(_own_hashes(root, images, points)),
         train=train,
         test=tuple(views[name] for name in test_names),
-        background=_background(root, document.get("background")),
+        background=read_background(root, document.get("background")),
         points=read_points(root / points) if points else None,
         optics=optics,
         manifest=manifest,
@@ -334,7 +334,7 @@ def _read_map(path: Path, size: tuple[int, int]) -> np.ndarray | None:
     return values
 
 
-def _background(root: Path, value: Any) -> Background:
+def read_background(root: Path, value: Any) -> Background:
     if value is None:
         return Background()
     try:
@@ -346,7 +346,7 @@ def _background(root: Path, value: Any) -> Background:
     return Background(**colors)  # type: ignore[arg-type]
 
 
-def _optics(root: Path, value: Any) -> Optics | None:
+def read_optics(root: Path, value: Any) -> Optics | None:
     if value is None:
         return None
     try:

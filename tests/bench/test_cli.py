@@ -28,7 +28,9 @@ def test_the_contestants_of_this_package_are_listed_with_what_they_are(bench: Be
     assert all(row["citation"] and row["trained_on"] for row in rows.values())
 
 
-@pytest.mark.parametrize("verb", ["run", "ablate", "refocus", "synth", "eval", "report", "list", "doctor", "perf"])
+@pytest.mark.parametrize(
+    "verb", ["run", "ablate", "import", "export", "refocus", "synth", "eval", "report", "list", "doctor", "perf"]
+)
 def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
     assert verb in bench("--help").stdout
     done = bench(verb, "--help")

@@ -1,0 +1,1 @@
+"""To and from the forms of other programs: COLMAP, nerfstudio, LLFF, and plain folders of photographs."""
