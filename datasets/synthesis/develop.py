@@ -79,21 +79,11 @@ def coc_map(depth: np.ndarray, lens: ThinLens) -> np.ndarray:
 
 
 def files_of(
-    shot: Shot,
-    sharp: Path,
-    defocused: Path,
-    exposure: float,
-    background: Background,
-    linear: bool,
-    sensor: Sensor | None,
-    rng: np.random.Generator,
+    shot: Shot, sharp: Path, photograph: np.ndarray, exposure: float, background: Background, linear: bool
 ) -> dict[str, Callable[[Path], None]]:
-    """Writers of all files of one view, by path within the capture, from its two renders.
-
-    rng: of the sensor's noise.
-    """
-    sharp_render, defocused_render = read_render(sharp), read_render(defocused)
-    photograph = sensed(exposed(defocused_render, exposure, background), sensor, rng)
+    """Writers of all files of one view, by path within the capture, from its sharp render and its `photograph`
+    [H, W, 3] in linear light."""
+    sharp_render = read_render(sharp)
     twin = encoded(exposed(sharp_render, exposure, background))
     mask, depth = to_uint8(sharp_render[1]), sharp_render[2]
     coc, name = coc_map(depth, shot.lens), shot.name

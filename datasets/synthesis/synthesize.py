@@ -150,9 +150,8 @@ def _develop_view(
     """Write the files of one view, each whole or not at all, and mark the view as done."""
     background = BACKDROPS[recipe.backdrop]
     hashes = {}
-    files = develop.files_of(
-        shot, sharp, defocused, exposure, background, recipe.linear, recipe.sensor, _noise(recipe, shot, 0)
-    )
+    photograph = _photographed(recipe, shot, defocused, exposure, 0)
+    files = develop.files_of(shot, sharp, photograph, exposure, background, recipe.linear)
     for name, write in files.items():
         target, draft = partial / "capture" / name, defocused.with_name("draft")
         write(draft)
@@ -165,17 +164,17 @@ def _develop_view(
 
 
 def _develop_repeat(recipe: Recipe, partial: Path, shot: Shot, render: Path, exposure: float) -> None:
-    light = develop.exposed(develop.read_render(render), exposure, BACKDROPS[recipe.backdrop])
-    photograph = develop.sensed(light, recipe.sensor, _noise(recipe, shot, 1))
+    photograph = _photographed(recipe, shot, render, exposure, 1)
     draft = render.with_name("draft")
     write_png(draft, develop.encoded(photograph))
     os.replace(draft, partial / "repeat" / f"{shot.name}.png")
     render.unlink()
 
 
-def _noise(recipe: Recipe, shot: Shot, exposure: int) -> np.random.Generator:
-    """Of the sensor, when it takes the photograph of a view for the first time (0) or again (1)."""
-    return np.random.default_rng([recipe.seed, 6, int(shot.name), exposure])
+def _photographed(recipe: Recipe, shot: Shot, render: Path, exposure: float, time: int) -> np.ndarray:
+    """[H, W, 3] linear light: what the sensor makes of a defocused render, the first (0) or the second (1) time."""
+    light = develop.exposed(develop.read_render(render), exposure, BACKDROPS[recipe.backdrop])
+    return develop.sensed(light, recipe.sensor, np.random.default_rng([recipe.seed, 6, int(shot.name), time]))
 
 
 def _is_done(partial: Path, name: str) -> bool:

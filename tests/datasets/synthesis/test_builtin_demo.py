@@ -24,9 +24,10 @@ def rendered_again(tmp_path_factory):
             built = event
     for view, shot in enumerate(rig.shots(recipe, built["radius"])):
         if view in VIEWS:
-            passes = [blender.render_path(folder, view, kind) for kind in ("sharp", "defocused")]
-            backdrop = BACKDROPS[recipe.backdrop]
-            for name, write in develop.files_of(shot, *passes, built["exposure"], backdrop, False).items():
+            sharp, defocused = (blender.render_path(folder, view, kind) for kind in ("sharp", "defocused"))
+            exposure, backdrop = built["exposure"], BACKDROPS[recipe.backdrop]
+            photograph = develop.exposed(develop.read_render(defocused), exposure, backdrop)
+            for name, write in develop.files_of(shot, sharp, photograph, exposure, backdrop, False).items():
                 (folder / name).parent.mkdir(exist_ok=True)
                 write(folder / name)
     return folder
