@@ -31,6 +31,7 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens", "ablate-joint-optics"),
         ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates", "ablate-joint-optics"),
         ("docs/joint.md", "joint-components"): study("joint", "components", "ablate-joint"),
+        ("docs/joint.md", "joint-kernel-size"): study("joint", "kernel-size", "ablate-joint"),
     }
 
 
