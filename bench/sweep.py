@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from bench.comparison import save
 from datasets.errors import InputError
 from datasets.synthesis import recipes, rig
 
@@ -94,8 +96,8 @@ def plot(path: Path, rows: Sequence[Mapping[str, Any]], score: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for method in dict.fromkeys(row["method"] for row in rows):
         own = sorted(
@@ -115,6 +117,5 @@ def plot(path: Path, rows: Sequence[Mapping[str, Any]], score: str) -> None:
     axes.set_ylabel({"psnr": "PSNR of held-out views, dB"}.get(score, score))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    partial = path.with_name(f".{path.name}")
-    figure.savefig(partial, format="png", dpi=150)
-    partial.replace(path)
+    canvas.draw()
+    save(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]), path)

@@ -1,7 +1,5 @@
 """Any capture that can be read, written in our form, smaller if wished."""
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from datasets.color import linear_to_srgb, srgb_to_linear, to_uint8
 from datasets.difficulty import difficulty
 from datasets.errors import InputError
 from datasets.images import write_exr, write_png
+from datasets.whole import whole
 
 
 def write(capture: Capture, out: Path, downscale: int = 1) -> dict[str, object]:
@@ -34,10 +33,7 @@ def write(capture: Capture, out: Path, downscale: int = 1) -> dict[str, object]:
         size = (view.camera.width, view.camera.height)
         if any(side % downscale for side in size):
             raise InputError(f"View {view.name} is {size[0]} x {size[1]} px, which {downscale} does not divide.")
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
+    with whole(out) as partial:
         frames = [_write_view(partial, view, downscale) for view in views]
         if capture.points is not None:
             store.write_points(partial / store.POINTS, capture.points)
@@ -48,11 +44,6 @@ def write(capture: Capture, out: Path, downscale: int = 1) -> dict[str, object]:
         store.write_transforms(partial, frames, test, capture.background, optics, capture.points is not None)
         provenance = {"made_by": "bench convert", "of": capture.content_hash, "downscale": downscale}
         manifest = store.write_manifest(partial, provenance | _difficulty(capture, partial, downscale))
-        os.rename(partial, out)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error.strerror}): choose another --out.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return manifest
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from reports.cells import escaped, footnote, grid, outcome, score
 from reports.columns import COSTS, DASH, HEADINGS, SCORES, formatted
-from reports.records import Record, round_significant
+from reports.records import Record, round_significant, rounded
 from reports.rows import Row, by_view, rows
 from reports.statistics import Interval, paired_difference
 
@@ -97,7 +97,7 @@ def table(variants: Sequence[Variant]) -> list[dict[str, object]]:
                 "captures": row.captures,
                 "seeds": row.seeds,
                 **{column: scores[column] for column in SCORES},
-                **dict(zip(("difference", "difference_low", "difference_high"), map(_rounded, ends), strict=True)),
+                **dict(zip(("difference", "difference_low", "difference_high"), map(rounded, ends), strict=True)),
                 **{column: costs[column] for column in COSTS},
                 **{f"published_{column}": variant.published.get(column) for column in PUBLISHED},
             }
@@ -113,10 +113,6 @@ def as_csv(variants: Sequence[Variant]) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return file.getvalue()
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round_significant(value)
 
 
 def difference_text(interval: Interval | None) -> str:

@@ -48,6 +48,11 @@ def _json_object(value: Any) -> Any:
         raise ValueError(f"not plain JSON ({error})") from error
 
 
+def rounded(value: float | None) -> float | None:
+    """`round_significant` of a number that may be missing."""
+    return None if value is None else round_significant(value)
+
+
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(round_significant)]
 Amount = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0), AfterValidator(round_significant)]
 Count = Annotated[int, Field(strict=True, ge=0)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.columns import COLUMNS, COSTS, RANKED, SCORES
-from reports.records import Method, Record, RecordError, Status, round_significant
+from reports.records import Method, Record, RecordError, Status, round_significant, rounded
 from reports.statistics import Interval, Key, mean_of, rank_groups, ranks, stratified_mean
 
 
@@ -48,7 +48,7 @@ class Row:
     def cells(self) -> dict[str, object]:
         """The row by `COLUMNS`; None where a column does not apply."""
         means = {name: interval and round_significant(interval.mean) for name, interval in self.scores.items()}
-        costs = {name: None if cost is None else round_significant(cost) for name, cost in self.costs.items()}
+        costs = {name: rounded(cost) for name, cost in self.costs.items()}
         if costs["gaussians"] is not None:
             costs["gaussians"] = round(costs["gaussians"])
         known: dict[str, object] = {

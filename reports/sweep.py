@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reports.columns import SCORES
-from reports.records import Record, round_significant
+from reports.records import Record, rounded
 from reports.rows import by_view, rows
 from reports.statistics import mean_of
 
@@ -37,20 +37,16 @@ def table(records: Sequence[Record], score: str) -> list[dict[str, Any]]:
                 {
                     "capture": capture,
                     "method": row.method,
-                    "coc_px": _rounded(None if largest is None else 2 * largest),
+                    "coc_px": rounded(None if largest is None else 2 * largest),
                     "psnr_photograph_sharp": difficulty.psnr_photograph_sharp if difficulty else None,
-                    score: _rounded(interval.mean if interval else None),
-                    "low": _rounded(interval.low if interval else None),
-                    "high": _rounded(interval.high if interval else None),
+                    score: rounded(interval.mean if interval else None),
+                    "low": rounded(interval.low if interval else None),
+                    "high": rounded(interval.high if interval else None),
                     "seeds": row.seeds,
                 }
             )
     order = {name: i for i, name in enumerate(dict.fromkeys(row["capture"] for row in found))}
     return sorted(found, key=lambda row: (row["coc_px"] or 0.0, order[row["capture"]]))
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round_significant(value)
 
 
 def as_csv(found: Sequence[dict[str, Any]], score: str) -> str:

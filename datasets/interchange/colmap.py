@@ -8,16 +8,14 @@ import os
 import re
 import struct
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from datasets import worker_process
 from datasets.errors import InputError
 from datasets.interchange import sparse
-
-_ROOT = Path(__file__).parents[2]  # of the packages, so that the worker finds them from any folder
 
 # What a folder with a model holds, and where one lies relative to its photographs, most likely first.
 FILES = ("cameras.bin", "cameras.txt")
@@ -136,17 +134,7 @@ class _Refusal(Exception):
 def _run(verb: str, job: dict[str, Any], folder: Path, progress: Progress | None = None) -> None:
     """Have the worker do `job` in `folder`. Raises _Refusal with its reason."""
     (folder / "job.json").write_text(json.dumps(job))
-    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    worker = subprocess.Popen(
-        # -P: a folder `datasets` where the user happens to stand is not ours.
-        [sys.executable, "-P", "-m", "datasets.interchange.pycolmap_worker", verb, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-        start_new_session=True,  # Ctrl-C reaches the worker through us, once
-    )
+    worker = worker_process.start("datasets.interchange.pycolmap_worker", [verb, str(folder)], subprocess.DEVNULL)
     try:
         _follow(worker.stdout or [], progress)
         code = worker.wait()

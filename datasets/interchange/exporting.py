@@ -10,7 +10,7 @@ from datasets.errors import InputError
 from datasets.images import write_png
 from datasets.interchange import colmap, sparse
 from datasets.interchange.distortion import Lens
-from datasets.interchange.whole import whole
+from datasets.whole import whole
 
 FORMATS = ("colmap", "transforms")
 

@@ -16,7 +16,7 @@ from datasets.errors import InputError
 from datasets.images import write_png
 from datasets.interchange import colmap, distortion, exif, llff, nerfstudio, photographs, sparse
 from datasets.interchange.posed import Posed, Source
-from datasets.interchange.whole import whole
+from datasets.whole import whole
 
 POSES = ("colmap", "transforms", "llff", "compute")
 

@@ -9,13 +9,12 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from datasets import worker_process
 from datasets.errors import InputError
 from datasets.synthesis.recipes import OBJECTS, Recipe
 
 # What bpy 5.0.1 needs of Debian 12 beyond its C library.
 SYSTEM_LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxext6 libxkbcommon0 libsm6 libice6 libxt6 libgl1"
-
-_ROOT = Path(__file__).parents[2]  # of the packages, so that the worker finds them from any folder
 
 Event = dict[str, Any]
 
@@ -86,17 +85,7 @@ def _events(arguments: list[str], log: Path | None) -> Generator[Event, None, No
 
 
 def _start(arguments: list[str], stderr: IO[str]) -> "subprocess.Popen[str]":
-    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen(
-        # -P: a folder `datasets` where the user happens to stand is not ours.
-        [sys.executable, "-P", "-m", "datasets.synthesis.worker", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-        start_new_session=True,  # Ctrl-C reaches the worker through us, once
-    )
+    return worker_process.start("datasets.synthesis.worker", arguments, stderr)
 
 
 def _unavailable(module: str | None, reason: str) -> str:

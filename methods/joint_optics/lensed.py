@@ -56,11 +56,12 @@ class LensedScene(Splats):
     @torch.no_grad()
     def through(self, camera: Camera, lens: FocusedLens, blur: SceneBlur) -> Tensor:
         """[H, W, 3] sRGB, not clamped: the scene as `lens` images it."""
+        colors = self.colors(camera)  # the same from every point of the lens
         shot = Shot(
             viewport(camera, self.device),
             lens,
             background_in(self.config.light, self.background, camera, self.device),
-            lambda gaussians, **options: self.drawn(camera, gaussians, **options),
+            lambda gaussians, **options: self.drawn(camera, gaussians, **{"colors": colors, **options}),
         )
         image = blur(self.gaussians, shot).image
         return linear_to_srgb(image) if self.config.light == "linear" else image

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from datasets.cameras import Camera
 from datasets.capture import Background
@@ -33,19 +34,25 @@ class Splats:
         self.bounds = Bounds.seen_by(list(cameras.values()))
 
     @torch.no_grad()
+    def colors(self, camera: Camera) -> Tensor | None:
+        """[N, 3] of the Gaussians as seen from `camera`, as `colors_in` gives them."""
+        view = viewport(camera, self.device)
+        return colors_in(self.config.light, self.gaussians, view, self.gaussians.sh_degree)
+
+    @torch.no_grad()
     def drawn(self, camera: Camera, gaussians: Gaussians | None = None, **options: object) -> Render:
         """Color [H, W, 3] in scene light, over the capture's background, with depth and alpha; of its Gaussians moved
         to `gaussians` or with other `options` of `rasterizer.render` where given."""
-        view = viewport(camera, self.device)
         settings: dict[str, object] = {
             "backend": resolve_backend(self.device),
             "background": background_in(self.config.light, self.background, camera, self.device),
-            "colors": colors_in(self.config.light, self.gaussians, view, self.gaussians.sh_degree),
             "antialiased": self.config.antialiased,
             "near": NEAR * self.bounds.radius,
         }
+        if "colors" not in options:
+            settings["colors"] = self.colors(camera)
         shown = self.gaussians if gaussians is None else gaussians
-        return render(shown, view, **{**settings, **options})  # type: ignore[arg-type]
+        return render(shown, viewport(camera, self.device), **{**settings, **options})  # type: ignore[arg-type]
 
     def render(self, camera: Camera) -> np.ndarray:
         """[H, W, 3] float32 sRGB in 0..1, over the capture's background."""

@@ -1,0 +1,25 @@
+"""Processes of our own for libraries that must not be in this one: Blender for its licence, pycolmap for its zlib."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+_ROOT = Path(__file__).parents[1]  # of the packages, so that a worker finds them from any folder
+
+
+def start(module: str, arguments: Sequence[str], stderr: IO[str] | int) -> "subprocess.Popen[str]":
+    """A Python that runs `module` with pipes for standard input, by whose end it knows ours, and output."""
+    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        # -P: a folder `datasets` where the user happens to stand is not ours.
+        [sys.executable, "-P", "-m", module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,  # Ctrl-C reaches the worker through us, once
+    )
