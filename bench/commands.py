@@ -18,6 +18,11 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=N
 
 app.add_typer(capture_commands.app)
 
+Methods = Annotated[str, typer.Option(help="all, or names (and Python files) with commas between")]
+Preset = Annotated[str, typer.Option(help="auto, smoke, quick or paper")]
+Seeds = Annotated[str, typer.Option(help="whole numbers with commas between")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")]
 LpipsWeights = Annotated[
     Path | None, typer.Option(help="npz of AlexNet's backbone, where torchvision cannot download it")
 ]
@@ -44,11 +49,11 @@ def main(argv: list[str]) -> int:
 @app.command(help=VERBS["run"])
 def run(
     captures: Annotated[list[str] | None, typer.Argument(help="folders or names; none means demo")] = None,
-    methods: Annotated[str, typer.Option(help="all, or names (and Python files) with commas between")] = "all",
-    preset: Annotated[str, typer.Option(help="auto, smoke, quick or paper")] = "auto",
-    seeds: Annotated[str, typer.Option(help="whole numbers with commas between")] = "0",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    jobs: Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")] = None,
+    methods: Methods = "all",
+    preset: Preset = "auto",
+    seeds: Seeds = "0",
+    device: Device = "auto",
+    jobs: Jobs = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run  [default: runs/CAPTURES-PRESET]")] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="FAMILY.SETTING=VALUE, an ablation; the record tells of it")
@@ -122,11 +127,11 @@ def sweep(
         typer.Option(help="KEY=VALUE,VALUE,... of the recipe, as lens.f_number=8,4; coc=2,4 sets the f-number by px"),
     ] = None,
     of: Annotated[str | None, typer.Option(help="the recipe's preset: demo, small, paper, or a YAML file")] = None,
-    methods: Annotated[str, typer.Option(help="all, or names (and Python files) with commas between")] = "all",
+    methods: Methods = "all",
     preset: Annotated[str, typer.Option(help="of the contestants: auto, smoke, quick or paper")] = "auto",
-    seeds: Annotated[str, typer.Option(help="whole numbers with commas between")] = "0",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    jobs: Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")] = None,
+    seeds: Seeds = "0",
+    device: Device = "auto",
+    jobs: Jobs = None,
     out: Annotated[Path | None, typer.Option(help="folder  [default: runs/sweep-NAME]")] = None,
     score: Annotated[str, typer.Option(help="a column of the leaderboard")] = "psnr",
     lpips_weights: LpipsWeights = None,
@@ -169,10 +174,10 @@ def ablate(
     method: Annotated[str, typer.Argument(help="name of a contestant, or a Python file that declares one")],
     captures: Annotated[list[str] | None, typer.Argument(help="folders or names; none means demo")] = None,
     studies: Annotated[str, typer.Option(help="all, or names with commas between")] = "all",
-    preset: Annotated[str, typer.Option(help="auto, smoke, quick or paper")] = "auto",
-    seeds: Annotated[str, typer.Option(help="whole numbers with commas between")] = "0",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    jobs: Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")] = None,
+    preset: Preset = "auto",
+    seeds: Seeds = "0",
+    device: Device = "auto",
+    jobs: Jobs = None,
     out: Annotated[Path | None, typer.Option(help="folder  [default: runs/ablate-METHOD-CAPTURES-PRESET]")] = None,
     lpips_weights: LpipsWeights = None,
     as_json: Json = False,
