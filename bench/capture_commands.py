@@ -14,15 +14,23 @@ Json = Annotated[bool, typer.Option("--json", help="print the table as JSON")]
 
 @app.command(help=VERBS["synth"])
 def synth(
-    recipe: Annotated[str, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")],
+    recipe: Annotated[str | None, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="your own model instead: glb, gltf, obj, ply, stl, fbx, usd, usdz or blend")
+    ] = None,
+    size_mm: Annotated[float | None, typer.Option(help="of the model: diameter of the sphere around it")] = None,
+    texture: Annotated[
+        str | None, typer.Option(help="of the model: own, or fractal in its place  [default: own]")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="demo, small, paper, or a YAML file  [default: demo]")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the capture  [default: captures/OBJECT-PRESET]")] = None,
     as_json: Json = False,
 ) -> int:
     """Render a capture, or go on with one that was interrupted."""
-    from bench.synth import render
+    from bench.synth import chosen, default_folder, render
 
-    return render(recipe, preset, out, as_json)
+    wanted = chosen(recipe, preset, model, size_mm, texture)
+    return render(wanted, out or default_folder(str(model or recipe), preset), as_json)
 
 
 @app.command("import", help=VERBS["import"])

@@ -34,15 +34,17 @@ def render(
 ) -> Generator[Event, None, None]:
     """Have a worker render `tasks` (index of a view, name of a pass) to EXR files in `folder`; its events.
 
-    Events: "ready" (blender), "built" (radius, exposure, triangles, strands, digest, unfocused), "rendered"
-    (view, pass, file, seconds) for each task in order, "done". `threads`: 0 takes all cores; the pictures
-    do not depend on it. Closing the generator ends the worker.
+    Events: "ready" (blender), "built" (radius, exposure, triangles, strands, digest, unfocused, and of a model its
+    colours), "rendered" (view, pass, file, seconds) for each task in order, "done". `threads`: 0 takes all cores; the
+    pictures do not depend on it. Closing the generator ends the worker.
 
-    Raises InputError if Blender cannot run here or was killed; RuntimeError with its traceback if it failed.
+    Raises InputError if Blender cannot run here, was killed, or finds the recipe or its model wrong; RuntimeError with
+    its traceback if it failed.
     """
     job = {
         "recipe": recipe.as_json(),
-        "module": OBJECTS[recipe.object],
+        "module": None if recipe.model else OBJECTS[recipe.object],
+        "model": str(recipe.model.path) if recipe.model and recipe.model.path else None,
         "threads": threads,
         "tasks": [{"view": view, "pass": kind, "file": str(render_path(folder, view, kind))} for view, kind in tasks],
     }
@@ -67,6 +69,8 @@ def _events(arguments: list[str], log: Path | None) -> Generator[Event, None, No
             event = json.loads(line)
             if event["event"] == "unavailable":
                 raise InputError(_unavailable(event["module"], event["reason"]))
+            if event["event"] == "refused":
+                raise InputError(event["reason"])
             yield event
         code = worker.wait()
     finally:
