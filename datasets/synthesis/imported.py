@@ -29,11 +29,11 @@ _SHARP = np.radians(30)
 # troughs to the crests: position and linear Rec.709.
 _WAVELENGTH, _OCTAVES = 0.28, 5
 _COLOURS = (
-    (0.30, (0.030, 0.016, 0.010)),
-    (0.43, (0.210, 0.085, 0.030)),
-    (0.52, (0.480, 0.290, 0.120)),
-    (0.60, (0.170, 0.190, 0.130)),
-    (0.72, (0.800, 0.720, 0.560)),
+    (0.36, (0.020, 0.012, 0.010)),
+    (0.45, (0.160, 0.060, 0.025)),
+    (0.52, (0.420, 0.230, 0.090)),
+    (0.57, (0.130, 0.150, 0.110)),
+    (0.66, (0.850, 0.780, 0.620)),
 )
 
 
@@ -172,7 +172,7 @@ def _read(path: Path, scene: Any) -> None:
         if kind == "blend":
             _append(path, scene)
         elif kind in ("glb", "gltf"):
-            bpy.ops.import_scene.gltf(filepath=file)
+            bpy.ops.import_scene.gltf(filepath=file, disable_bone_shape=True)
         elif kind == "obj":
             bpy.ops.wm.obj_import(filepath=file, validate_meshes=False)
         elif kind == "ply":

@@ -32,8 +32,9 @@ LATER = ("blades", "sensor", "pose_error", "test_focus", "model")
 # Name of an object: the module whose `build(seed)` makes its `Model`.
 OBJECTS = {"beetle": f"{_PACKAGE}.beetle", "seed": f"{_PACKAGE}.seed"}
 
-# What makes an object of a model's file.
+# What makes an object of a model's file, and what `per_object` of a preset calls all of these.
 _IMPORTER = "datasets.synthesis.imported"
+_MODEL = "model"
 
 # Beyond these magnifications there is nothing to learn: below, nothing is out of focus; above, a microscope's
 # diffraction, which is not simulated, would hide the defocus, and Blender's single precision the geometry.
@@ -245,9 +246,10 @@ def load(what: str | Path, preset: str | None = None) -> Recipe:
     """The recipe of an object (by name, at `preset`, by default `demo`) or of a YAML file (by path).
 
     A file holds the keys of `Recipe`, and may name a `preset:` that it changes; `per_object:` gives
-    changes for some objects. A preset is named as in `presets`, or is such a file itself, sought first beside
-    the file that names it. `model:` names a file beside it, and needs no `content`; the object is then called
-    after that file. Raises InputError in one sentence for anything unknown, missing or wrong.
+    changes for some objects, and under `model` for models from files. A preset is named as in `presets`, or is such
+    a file itself, sought first beside the file that names it. `model:` names a file beside it, and needs no
+    `content`; the object is then called after that file. Raises InputError in one sentence for anything unknown,
+    missing or wrong.
     """
     text = str(what)
     folder = Path()
@@ -285,10 +287,10 @@ def _assembled(layers: list[dict[str, Any]], where: str) -> Recipe:
         if not isinstance(per_object, dict):
             raise InputError(f"{where}: per_object must map names of objects to changes.")
         for key, changes in per_object.items():
-            known(str(key), OBJECTS, "object")
+            known(str(key), (*OBJECTS, _MODEL), "object")
             if not isinstance(changes, dict):
                 raise InputError(f"{where}: per_object: {key} is {changes!r}; it must be a mapping.")
-        document = _merged(document, layer if imported else _merged(layer, per_object.get(name, {})))
+        document = _merged(document, _merged(layer, per_object.get(_MODEL if imported else name, {})))
     model = document.pop("model", None)
     if model is None:
         return _parse(Recipe, document, where)

@@ -4,11 +4,13 @@ import hashlib
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from datasets.errors import InputError
 from datasets.synthesis import model_files, recipes
-from datasets.synthesis.synthesize import synthesize
+from datasets.synthesis.rig import never_in_focus, shots
+from datasets.synthesis.synthesize import UNFOCUSED_RADIUS, synthesize
 
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
 
@@ -108,8 +110,18 @@ def test_a_recipes_file_names_its_model_beside_itself(obj, monkeypatch, tmp_path
 def test_what_presets_say_for_an_object_is_not_for_a_model_of_that_name(tmp_path):
     (tmp_path / "seed.obj").write_text(TRIANGLE)
     recipe = recipes.load_model(tmp_path / "seed.obj", 6)
-    assert (recipe.object, recipe.field) == ("seed", 1.2)
-    assert recipes.load("seed").field == 1.5
+    assert (recipe.object, recipe.field, recipe.lens.f_number) == ("seed", 1.2, 4.0)
+    assert (recipes.load("seed").field, recipes.load("seed").lens.f_number) == (1.5, 1.6)
+
+
+@pytest.mark.parametrize("preset", recipes.presets())
+@pytest.mark.parametrize("size", [0.2, 6, 100])
+def test_whatever_its_shape_and_size_all_of_a_model_is_in_focus_somewhere(obj, preset, size):
+    recipe = recipes.load_model(obj, size, preset=preset)
+    sphere = np.random.default_rng(0).normal(size=(5000, 3))
+    sphere *= size / 2 / np.linalg.norm(sphere, axis=1, keepdims=True)
+    train = [shot for i, shot in enumerate(shots(recipe, size / 2)) if i % recipe.test_every]
+    assert np.quantile(never_in_focus(sphere, train), 0.99) < UNFOCUSED_RADIUS
 
 
 def test_a_recipe_that_knows_the_content_refuses_another(obj):
