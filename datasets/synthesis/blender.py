@@ -41,16 +41,17 @@ def render(
     Raises InputError if Blender cannot run here, was killed, or finds the recipe or its model wrong; RuntimeError with
     its traceback if it failed.
     """
+    model = str(recipe.model.path) if recipe.model and recipe.model.path else None
     job = {
         "recipe": recipe.as_json(),
         "module": None if recipe.model else OBJECTS[recipe.object],
-        "model": str(recipe.model.path) if recipe.model and recipe.model.path else None,
+        "model": model,
         "threads": threads,
         "tasks": [{"view": view, "pass": kind, "file": str(render_path(folder, view, kind))} for view, kind in tasks],
     }
     path = folder / "job.json"
     path.write_text(json.dumps(job))
-    yield from _events([str(path)], folder / "blender.log")
+    yield from _events([str(path)], folder / "blender.log", model)
 
 
 def render_path(folder: Path, view: int, kind: str) -> Path:
@@ -58,15 +59,18 @@ def render_path(folder: Path, view: int, kind: str) -> Path:
     return folder.absolute() / f"{view:03d}.{kind}.exr"
 
 
-def _events(arguments: list[str], log: Path | None) -> Generator[Event, None, None]:
+def _events(arguments: list[str], log: Path | None, model: str | None = None) -> Generator[Event, None, None]:
+    """What a worker tells; `model`: the file that it reads first, between "ready" and "built"."""
     with (log or Path(os.devnull)).open("w") as stderr:
         worker = _start(arguments, stderr)
     stdin, stdout = worker.stdin, worker.stdout
     if stdin is None or stdout is None:
         raise RuntimeError("The worker was started without its pipes.")
+    last = ""
     try:
         for line in stdout:
             event = json.loads(line)
+            last = event["event"]
             if event["event"] == "unavailable":
                 raise InputError(_unavailable(event["module"], event["reason"]))
             if event["event"] == "refused":
@@ -78,6 +82,10 @@ def _events(arguments: list[str], log: Path | None) -> Generator[Event, None, No
         worker.wait()
         stdin.close()
         stdout.close()
+    if code < 0 and model is not None and last == "ready":
+        raise InputError(
+            f"Blender crashed (signal {-code}) on the model {model}: it is damaged, or too large for this memory."
+        )
     if code < 0:
         raise InputError(
             f"The Blender process was killed (signal {-code}; out of memory?): finished views are kept, and "

@@ -190,10 +190,10 @@ def _read(path: Path, scene: Any) -> None:
                 create_world_material=False,
             )
     except (RuntimeError, OSError) as error:
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise InputError(
-            f"Blender cannot read the model {path} ({said[-1].removeprefix('Error: ') if said else 'it is damaged'})."
-        ) from None
+        said = [line.strip().removeprefix("Error: ") for line in str(error).splitlines() if line.strip()]
+        # The first line tells most, but for an importer in Python that failed, whose traceback ends with it.
+        told = said[-1 if said[0].startswith("Python") else 0].rstrip(".") if said else "it does not say why"
+        raise InputError(f"Blender cannot read the model {path} ({told}).") from None
 
 
 def _append(path: Path, scene: Any) -> None:
