@@ -102,16 +102,16 @@ def import_model(path: Path, radius: float, texture: str, content: str, seed: in
 
     holder = bpy.data.objects.new("model", None)
     scene.collection.objects.link(holder)
-    colours = set()
     fractal = _fractal(radius, seed) if texture == "fractal" else None
+    meshes = list(dict.fromkeys(part.mesh for part in parts))  # instances share theirs
+    colours = {_paint(mesh, fractal) for mesh in meshes}
     for part in parts:
-        colours.add(_paint(part.mesh, fractal))
         item = bpy.data.objects.new(part.mesh.name, part.mesh)
         # As the inverse of a parent a matrix may shear, too.
         item.parent, item.matrix_parent_inverse = holder, _matrix(to_studio @ part.place)
         item.pass_index = OBJECT_INDEX
         scene.collection.objects.link(item)
-    pictures = [] if fractal else _pictures(path, [part.mesh for part in parts])
+    pictures = [] if fractal else _pictures(path, meshes)
 
     state = hashlib.sha256(content.encode())
     for points, part in zip(vertices, parts, strict=True):
@@ -365,8 +365,8 @@ def _fractal(radius: float, seed: int) -> Any:
 def _pictures(path: Path, meshes: Sequence[Any]) -> list[bytes]:
     """What the image files on these meshes hold. Raises InputError for one that cannot be read."""
     images = {}
-    for material in {material for mesh in meshes for material in mesh.materials if material is not None}:
-        for image in _images(material.node_tree):
+    for material in (material for mesh in meshes for material in mesh.materials):
+        for image in _images(material.node_tree) if material and material.node_tree else ():
             if image is None or not all(image.size):  # which makes Blender load it
                 name = f"the picture {image.filepath or image.name}" if image else "a picture"
                 raise InputError(
