@@ -170,8 +170,8 @@ def _kernel_scores(
         scores["ceiling_psnr"] = psnr(ceiling, photograph)
         if _has_maps(folder):
             scores |= kernel_accuracy.coc_scores(read_coc(folder / f"{view.name}.exr", view), truth)
-    if capture.optics is not None and view.focus_distance is not None and (folder / LENSES).is_file():
-        true = capture.optics.lens(view.focus_distance)
+    true = capture.lens(view)
+    if true is not None and (folder / LENSES).is_file():
         scores |= kernel_accuracy.lens_scores(*read_lens(folder / LENSES, view), true, truth)
     return scores
 
