@@ -31,6 +31,10 @@ LATER = ("blades", "steps", "sensor", "pose_error", "test_focus", "test_f_number
 # Name of an object: the module whose `build(seed)` makes its `Model`.
 OBJECTS = {"beetle": f"{_PACKAGE}.beetle", "seed": f"{_PACKAGE}.seed"}
 
+# Name of a suite: its objects. The first four are small things as the seed paper's own captures show, the others stand
+# for its shrunken models of everyday size.
+SUITES = {"macro8": ("grain", "locust", "seed", "spider", "beetle", "connector", "coral", "fern")}
+
 
 @dataclass(frozen=True)
 class Rig:
