@@ -285,7 +285,8 @@ def why_absent(track: str, tracks: Sequence[str], entry: Entry) -> str:
 def preamble(job: Mapping[str, Any], capture: Capture, entry: Entry, rasterizer: str | None) -> dict[str, Any]:
     """The parts of a record that are known whether or not the job succeeds."""
     difficulty = capture.manifest.get("difficulty")
-    optics = capture.optics
+    # What is known in mm is of no use in a world without a unit.
+    optics = None if capture.manifest.get("unit") == "arbitrary" else capture.optics
     return {
         "identity": {"id": job["id"], "parts": job["parts"]},
         "capture": {
