@@ -29,7 +29,12 @@ _PACKAGE = "datasets.synthesis.objects"
 LATER = ("blades", "sensor", "pose_error", "test_focus")
 
 # Name of an object: the module whose `build(seed)` makes its `Model`.
-OBJECTS = {"beetle": f"{_PACKAGE}.beetle", "seed": f"{_PACKAGE}.seed"}
+OBJECTS = {
+    "beetle": f"{_PACKAGE}.beetle",
+    "locust": f"{_PACKAGE}.locust",
+    "seed": f"{_PACKAGE}.seed",
+    "spider": f"{_PACKAGE}.spider",
+}
 
 
 @dataclass(frozen=True)
