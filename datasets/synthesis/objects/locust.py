@@ -89,9 +89,11 @@ def _add_pronotum(growth: Growth) -> None:
     vertices = displaced(p, faces, relief)
     coat = mottled(growth, p, 0.55)
     panel = smoothstep(0.12, 0.0, np.abs(z - 0.28) + 0.15 * fbm(p * 5, 3, growth.seed + 25) - 0.05) * flap
-    coat = mix(coat, BARK, 0.8 * panel * smoothstep(0.30, 0.45, form.along))
+    coat = mix(coat, BARK, 0.9 * panel * smoothstep(0.25, 0.40, form.along))
     coat = mix(coat, PALE, np.maximum.reduce([0.75 * hem * flap, 0.6 * shoulders, 0.35 * collar]))
-    coat = mix(coat, OLIVE, 0.8 * keel)
+    back = smoothstep(0.34, 0.22, y + 0.15 * fbm(p * 5, 3, growth.seed + 27)) * smoothstep(0.2, 0.6, upright)
+    coat = mix(coat, OCHRE, 0.7 * back)
+    coat = mix(coat, BARK, 0.6 * keel)
     coat = mix(coat, BARK, np.maximum(0.7 * furrows, 0.6 * bump(z - edge, -0.02, 0.03)))
     coat = mix(0.7 * mix(OCHRE, OLIVE, 0.5 * np.ones(len(x))), coat, flap)
     clothe(growth, vertices, faces, coat, 420, (0.3, 0, 0), pit)
@@ -147,7 +149,7 @@ def _add_abdomen(growth: Growth) -> None:
     pits = worley(p, scattered(p, faces, 5200, growth.rng)[0])
     pit = smoothstep(0.024, 0.009, pits.f1) * hash_unit(pits.nearest, growth.seed + 4)
     relief = (
-        0.050 * lip - 0.04 * fold + 0.04 * keel * lip - 0.045 * hole - 0.012 * pit
+        0.065 * lip - 0.04 * fold + 0.04 * keel * lip - 0.045 * hole - 0.012 * pit
         + 0.010 * ridged(p * 9, 3, growth.seed + 43) + 0.02 * fbm(p * 3.5, 3, growth.seed + 45)
     )  # fmt: skip
     vertices = displaced(p, faces, relief)
@@ -155,14 +157,14 @@ def _add_abdomen(growth: Growth) -> None:
     grain = fbm(p * 3.5, 4, growth.seed + 47)
     coat = mottled(growth, p, 0.5)
     flank = smoothstep(0.42, 0.12, np.abs(around - 0.28 + 0.5 * grain))
-    coat = mix(coat, BARK, 0.85 * flank * smoothstep(0.1, 0.45, share + 0.5 * grain))
-    back = smoothstep(0.10, 0.03, np.abs(p[:, 1]) - 0.05 + 0.12 * grain) * smoothstep(0.4, 0.8, around)
+    coat = mix(coat, BARK, 0.9 * flank * smoothstep(0.05, 0.35, share + 0.4 * grain))
+    back = smoothstep(0.10, 0.03, np.abs(p[:, 1]) - 0.14 + 0.15 * grain) * smoothstep(0.4, 0.8, around)
     coat = mix(coat, OCHRE, 0.7 * back)
     beads = bump(np.mod(form.around * 4.6, 1), 0.5, 0.22) * smoothstep(0.66, 0.8, share)
     coat = mix(coat, PALE, 0.65 * beads * smoothstep(-0.5, -0.2, around))
     coat = mix(coat, mix(OCHRE, OLIVE, smoothstep(-0.1, 0.2, grain)), 0.75 * smoothstep(-0.3, -0.55, around))
     gap = np.maximum(smoothstep(0.10, 0.0, share), smoothstep(0.965, 1.0, share))
-    coat = mix(coat, BARK, np.maximum.reduce([0.75 * gap, 0.8 * hole, 0.4 * fold]))
+    coat = mix(coat, BARK, np.maximum.reduce([0.9 * gap, 0.8 * hole, 0.4 * fold]))
     clothe(growth, vertices, faces, coat, 700, (-0.9, 0, 0.1), pit)
     last = smoothstep(0.6, 0.9, form.along)
     add_hairs(growth, growth.setae, (vertices, faces), PALE, 160, 0.13, (-0.9, 0, 0), last)
@@ -204,8 +206,9 @@ def _add_wing_pads(growth: Growth, side: int) -> None:
         # Blades bend around the body: from the top by this angle, the tip drawn up towards the back.
         angle = np.radians(height - 10 * along - spread * across)
         out = lift * smoothstep(0.1, 0.5, along) + thick - 0.05 * smoothstep(0.4, 0, along)
+        girth = 0.78 - 0.09 * along
         x = root - length * along + 0.10 * across * (1 - along)
-        centre = np.stack([x, side * (0.78 + out) * np.sin(angle), (0.77 + out) * np.cos(angle) ** 0.9], axis=1)
+        centre = np.stack([x, side * (girth + out) * np.sin(angle), (girth + out) * np.cos(angle) ** 0.9], axis=1)
         p = centre.astype(np.float32)
         faces = form.faces if side > 0 else form.faces[:, ::-1].copy()
         fan = across / np.maximum(0.55 + 0.45 * along, 0.3)

@@ -51,6 +51,7 @@ def add_head(growth: Growth) -> None:
     coat = mottled(growth, p, 0.45)
     stripe = smoothstep(0.10, 0.04, np.abs(p[:, 0] - 2.72 - 0.10 * z + 0.06 * fbm(p * 6, 2, growth.seed + 15)))
     coat = mix(coat, BARK, 0.75 * stripe * aside * smoothstep(0.25, 0.1, z))  # a dark tear below the eye
+    coat = mix(coat, OCHRE, 0.7 * smoothstep(0.30, 0.18, y) * smoothstep(0.62, 0.74, z))
     coat = mix(coat, PALE, 0.6 * np.maximum(ridge, cheek_line) + 0.5 * bump(y, 0.0, 0.05) * smoothstep(0.6, 0.75, z))
     coat = mix(coat, OCHRE, 0.5 * smoothstep(-0.45, -0.6, z) * front)
     coat = mix(coat, BARK, 0.8 * np.maximum.reduce([suture, jaw, 0.5 * temple]))

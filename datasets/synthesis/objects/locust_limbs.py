@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.synthesis.objects.chitin import PITCH, Growth, add_skin, bump, mix, segment, speckles, unit, valid
+from datasets.synthesis.objects.chitin import PITCH, RUST, Growth, add_skin, bump, mix, segment, speckles, unit, valid
 from datasets.synthesis.objects.limbs import add_claws, add_hairs, add_thorn, joints, knee
 from datasets.synthesis.objects.locust_skin import BARK, OCHRE, PALE, mottled
 from datasets.synthesis.objects.model import Floats
@@ -95,7 +95,7 @@ def add_jumping_leg(growth: Growth, side: int) -> None:
     knee_bands = np.maximum(bump(form.along, 0.05, 0.035), 0.7 * bump(form.along, 0.22, 0.04))
     coat = mix(mottled(growth, form.vertices, 0.75), BARK, 0.8 * knee_bands)
     coat = mix(coat, PALE, 0.7 * bump(form.along, 0.13, 0.035))
-    coat = mix(coat, OCHRE, 0.7 * smoothstep(0.6, 0.95, form.along))
+    coat = mix(coat, RUST, 0.6 * smoothstep(0.35, 0.8, form.along))
     skin = add_skin(growth, form, growth.chitin, 0.45 * coat, coat, pits=260)
     add_hairs(growth, growth.setae, skin, PALE, 190, 0.11, 0.8 * shin)
     back = unit(np.cross(shin, np.cross([-1.0, 0, 0], shin)))

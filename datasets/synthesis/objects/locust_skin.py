@@ -24,8 +24,8 @@ def mottled(growth: Growth, p: Floats, green: float) -> Floats:
     colour = mix(OCHRE, OLIVE, smoothstep(-0.10, 0.20, middling))
     colour = mix(colour, GREEN, 0.9 * smoothstep(-0.16, 0.12, slow + 0.25 * middling + 0.40 * (green - 0.5)))
     spots = fbm(p * 7, 3, growth.seed + 105)
-    colour = mix(colour, PALE, 0.50 * smoothstep(0.13, 0.30, spots))
-    return mix(colour, BARK, 0.70 * smoothstep(-0.18, -0.30, spots))
+    colour = mix(colour, PALE, 0.40 * smoothstep(0.13, 0.30, spots))
+    return mix(colour, BARK, 0.55 * smoothstep(-0.18, -0.30, spots))
 
 
 def clothe(

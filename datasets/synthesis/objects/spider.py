@@ -59,8 +59,8 @@ def build(seed: int) -> Model:
     )
     hairs = (
         strands("down", growth.setae, radius_root=0.0040, radius_tip=0.0016),
-        strands("bristles", growth.bristles, radius_root=0.0055, radius_tip=0.0016),
-        strands("spines", growth.spines, radius_root=0.0135, radius_tip=0.003),
+        strands("bristles", growth.bristles, radius_root=0.0047, radius_tip=0.0015),
+        strands("spines", growth.spines, radius_root=0.0115, radius_tip=0.003),
     )
     return centred("spider", parts, hairs, EXPOSURE)
 

@@ -177,8 +177,8 @@ def add_chelicera(growth: Furred, side: int) -> None:
     add_hairs(growth, growth.setae, skin, FAWN, 300, 0.12, (0.3, 0, -0.8), smoothstep(0.95, 0.7, form.along))
     add_hairs(growth, growth.bristles, skin, SEPIA, 70, 0.20, (0.2, 0, -0.6), smoothstep(0.3, 0.8, form.along))
     add_hairs(growth, growth.setae, skin, RUST, 90, 0.10, (0, -0.9 * side, -0.6), smoothstep(0.85, 0.97, form.along))
-    fang = b + np.array([[0.0, 0.06, 0.03], [0.03, 0.05, -0.13], [0.0, -0.05, -0.20], [-0.05, -0.15, -0.16]]) * mirror
-    radius = profile([(0, 0.062), (0.4, 0.048), (0.8, 0.022), (1, 0)], eased(70), rounded=True)
+    fang = b + np.array([[0.0, 0.05, 0.05], [0.02, 0.05, -0.09], [-0.01, -0.04, -0.15], [-0.05, -0.12, -0.12]]) * mirror
+    radius = profile([(0, 0.056), (0.4, 0.042), (0.8, 0.019), (1, 0)], eased(70), rounded=True)
     add_skin(growth, tube(spline(fang, 70), radius, 40), growth.chitin, PITCH, (0.20, 0.05, 0.02))
     for step in range(3):
         root = b + np.array([-0.03 - 0.05 * step, -0.06, 0.10 - 0.06 * step]) * mirror
