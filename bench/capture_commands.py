@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import VERBS
+from datasets.errors import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -14,7 +15,10 @@ Json = Annotated[bool, typer.Option("--json", help="print the table as JSON")]
 
 @app.command(help=VERBS["synth"])
 def synth(
-    recipe: Annotated[str | None, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="an object (bench list objects), a recipe's YAML file, or macro8: eight objects"),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="your own model instead: glb, gltf, obj, ply, stl, fbx, usd, usdz or blend")
     ] = None,
@@ -23,11 +27,26 @@ def synth(
         str | None, typer.Option(help="of the model: own, or fractal in its place  [default: own]")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="demo, small, paper, or a YAML file  [default: demo]")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder of the capture  [default: captures/OBJECT-PRESET]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder of the capture  [default: captures/OBJECT-PRESET]; of macro8, folder of its captures"
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="objects of macro8 at a time  [default: one per core]")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Render a capture, or go on with one that was interrupted."""
+    from bench import suite
     from bench.synth import chosen, default_folder, render
+    from datasets.synthesis.recipes import SUITES
+
+    if recipe in SUITES and model is None and size_mm is None and texture is None:
+        return suite.render(recipe, preset, out, jobs, as_json)
+    if jobs is not None:
+        raise InputError(f"--jobs is for suites ({', '.join(SUITES)}); a single capture uses all cores.")
 
     wanted = chosen(recipe, preset, model, size_mm, texture)
     return render(wanted, out or default_folder(str(model or recipe), preset), as_json)

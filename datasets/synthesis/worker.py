@@ -68,7 +68,7 @@ def _work(job: dict[str, Any], emit: Emit) -> None:
     if recipe.model is not None:
         built["exposure"] = _exposure(scene, recipe, built["radius"], Path(job["model"]))
     shots = rig.shots(recipe, built["radius"])
-    train = [shot for i, shot in enumerate(shots) if i % recipe.test_every]
+    train = [shot for i, shot in enumerate(shots) if not recipe.is_held_out(i)]
     emit("built", **built, unfocused=float(np.quantile(rig.never_in_focus(surface, train), 0.99)))
     del surface
     samples = {"sharp": recipe.samples.sharp}

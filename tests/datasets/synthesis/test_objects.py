@@ -7,13 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
-from datasets.synthesis.objects import beetle, noise, seed, surface
+from datasets.synthesis.objects import beetle, locust, noise, seed, spider, surface
 from datasets.synthesis.objects.model import bounding_sphere_centre
 
-RECIPES = {"seed": seed, "beetle": beetle}
-TRIANGLES = {"seed": (0.5e6, 0.9e6), "beetle": (0.7e6, 1.4e6)}
-STRANDS = {"seed": (200, 1000), "beetle": (5000, 7000)}
+RECIPES = {"seed": seed, "beetle": beetle, "locust": locust, "spider": spider}
+TRIANGLES = {"seed": (0.5e6, 0.9e6), "beetle": (0.7e6, 1.4e6), "locust": (0.9e6, 1.5e6), "spider": (0.8e6, 1.3e6)}
+STRANDS = {"seed": (200, 1000), "beetle": (5000, 7000), "locust": (5000, 8000), "spider": (25_000, 40_000)}
+LEGS = {"beetle": 6, "locust": 6, "spider": 8}
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +30,10 @@ def model(request, models):
     return models[request.param]
 
 
-def test_the_same_number_grows_the_same_bytes_and_another_number_another_seed(models):
-    assert seed.build(0).digest() == models["seed"].digest()
-    assert seed.build(1).digest() != models["seed"].digest()
+@pytest.mark.parametrize("name", ["seed", "locust", "spider"])
+def test_the_same_number_grows_the_same_bytes_and_another_number_another_individual(models, name):
+    assert RECIPES[name].build(0).digest() == models[name].digest()
+    assert RECIPES[name].build(1).digest() != models[name].digest()
 
 
 def test_the_digest_sees_every_array_and_number(models):
@@ -83,6 +88,15 @@ def test_albedo_varies_at_the_scale_of_a_few_vertices(model):
     part = max(model.parts, key=lambda part: len(part.faces))
     ends = part.albedo[part.faces[:, :2]].mean(axis=-1)
     assert np.abs(ends[:, 0] - ends[:, 1]).mean() > 0.06 * ends.mean()
+
+
+@pytest.mark.parametrize("name", sorted(LEGS))
+def test_an_animal_stands_on_all_its_feet(models, name):
+    vertices = np.concatenate([part.vertices for part in models[name].parts])
+    low = vertices[vertices[:, 2] < vertices[:, 2].min() + 0.12][::5]  # mm
+    i, j = cKDTree(low).query_pairs(0.2, output_type="ndarray").T
+    feet, _ = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=2 * [len(low)]), directed=False)
+    assert feet == LEGS[name]
 
 
 def test_bounding_sphere_of_a_cap_is_the_sphere_through_its_rim():
