@@ -29,7 +29,12 @@ _PACKAGE = "datasets.synthesis.objects"
 LATER = ("blades", "sensor", "pose_error", "test_focus")
 
 # Name of an object: the module whose `build(seed)` makes its `Model`.
-OBJECTS = {"beetle": f"{_PACKAGE}.beetle", "seed": f"{_PACKAGE}.seed"}
+OBJECTS = {
+    "beetle": f"{_PACKAGE}.beetle",
+    "connector": f"{_PACKAGE}.connector",
+    "fern": f"{_PACKAGE}.fern",
+    "seed": f"{_PACKAGE}.seed",
+}
 
 
 @dataclass(frozen=True)
