@@ -147,7 +147,7 @@ def _body() -> tuple[Floats, Ints]:
     for end in (1, -1):
         block = (end * (_LENGTH / 2 - 0.06 - _BLOCK / 2), 0, middle - 0.09)
         boxes.append((block, (_BLOCK, _WIDTH - 2 * _WALL + 0.10, tall - 0.14), 0.0215))
-        boxes.append(((end * 2.65, -1.85, -0.98), (0.5, 0.34, 0.2), 0.022))  # stops at the board
+        boxes.append(((end * 2.94, -1.84, -0.98), (0.36, 0.34, 0.2), 0.022))  # stops at the board
     pieces = []
     for centre, size, spacing in boxes:
         vertices, faces = rounded_box(size, 0.05, spacing)

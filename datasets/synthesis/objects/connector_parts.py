@@ -17,7 +17,7 @@ from datasets.synthesis.objects.noise import fbm, hash_unit, ridged, smoothstep,
 from datasets.synthesis.objects.surface import displaced, grid_faces, icosphere, scattered
 
 # Linear albedo.
-_GOLD, _GOLD_DARK, _NICKEL = (0.84, 0.56, 0.17), (0.42, 0.23, 0.055), (0.56, 0.52, 0.44)
+_GOLD, _GOLD_DARK, _NICKEL = (0.92, 0.64, 0.21), (0.36, 0.19, 0.045), (0.56, 0.52, 0.44)
 _TIN, _TIN_DARK, _ROSIN = (0.66, 0.65, 0.61), (0.27, 0.265, 0.25), (0.36, 0.185, 0.045)
 
 # The middle line of a contact (y, z): the post, under the floor of the housing, the tail, its foot on the board.
@@ -122,7 +122,7 @@ def metal_skin(strip: Strip, placed: Floats, key: int, seed: int) -> Piece:
 
     speckle = speckles(p, seed + 6)
     tarnish = smoothstep(-0.05, 0.30, fbm(p * 2.6 + own, 3, seed + 7))
-    gold = mix(_GOLD_DARK, _GOLD, 0.62 + 0.55 * rolled + 0.45 * (speckle - 0.5) - 0.30 * tarnish)
+    gold = mix(_GOLD_DARK, _GOLD, 0.74 + 0.80 * rolled + 0.50 * (speckle - 0.5) - 0.34 * tarnish)
     gold = mix(gold, _GOLD_DARK, 0.75 * torn * (0.6 + 0.8 * grit) + 0.4 * sheared * smoothstep(0, 0.3, drawn))
     # Where a mating contact slid down the blade, the gold is scratched through to the nickel.
     track = bump(strip.across, 0.03 * np.cos(key), 0.055) * smoothstep(0.20, 0.30, strip.along)

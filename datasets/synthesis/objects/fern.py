@@ -142,7 +142,7 @@ def _add_frond(tuft: _Tuft, frond: _Frond, count: int = 260) -> None:
     roots, normals = scattered(vertices, faces, many, rng, foot)
     at = np.argmin(np.square(roots[:, None] - path[None, ::4]).sum(axis=2), axis=1) * 4
     size = np.where(s[at] < 0.3, 0.35, 0.25) * rng.uniform(0.7, 1.2, many)
-    tuft.scales.append(chaff(roots, normals, tangent[at] + 0.4 * normals, size, rng))
+    tuft.scales.append(chaff(roots, normals, tangent[at] + 0.1 * normals, size, rng))
     roots, normals = scattered(vertices, faces, 150, rng, np.full(len(vertices), 1.0, dtype=np.float32))
     tuft.down.append((grown(roots, normals, 0.11, rng, (0, 0, 0.2), spread=0.3), tinted(_DOWN, 150, rng)))
 

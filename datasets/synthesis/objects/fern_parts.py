@@ -265,7 +265,7 @@ def chaff(
     v, upper = ring(5)
     s = np.linspace(0, 1, rows, dtype=np.float32)
     length = np.broadcast_to(np.asarray(length, dtype=np.float64), (count,)) * rng.uniform(0.55, 1.2, count)
-    ahead = _unit(np.asarray(towards) + 0.35 * normals + rng.normal(0, 0.28, (count, 3)))
+    ahead = _unit(np.asarray(towards) + 0.22 * normals + rng.normal(0, 0.28, (count, 3)))
     side = _unit(np.cross(ahead, normals))
     out = np.cross(side, ahead)
     half_width = profile([(0, 0.45), (0.12, 0.95), (0.3, 1.0), (0.65, 0.5), (1, 0.02)], s)
