@@ -29,17 +29,12 @@ _PACKAGE = "datasets.synthesis.objects"
 # that does without them stays what it was.
 LATER = ("blades", "steps", "sensor", "pose_error", "test_focus", "test_f_number", "model")
 
-# Name of an object: the module whose `build(seed)` makes its `Model`.
-OBJECTS = {
-    "beetle": f"{_PACKAGE}.beetle",
-    "locust": f"{_PACKAGE}.locust",
-    "seed": f"{_PACKAGE}.seed",
-    "spider": f"{_PACKAGE}.spider",
-}
-
 # Name of a suite: its objects. The first four are small things as the seed paper's own captures show, the others stand
 # for its shrunken models of everyday size.
 SUITES = {"macro8": ("grain", "locust", "seed", "spider", "beetle", "connector", "coral", "fern")}
+
+# Name of an object: the module whose `build(seed)` makes its `Model`.
+OBJECTS = {name: f"{_PACKAGE}.{name}" for name in ("beetle", "connector", "fern", "locust", "seed", "spider")}
 
 # What makes an object of a model's file, and what `per_object` of a preset calls all of these.
 _IMPORTER = "datasets.synthesis.imported"
