@@ -197,7 +197,7 @@ def _tissue(
     """Relief [V] mm and albedo [V, 3] of the living coral: ribs on the cups, spinules between, pale tips."""
     body, dark, tip = livery
     from_tip = _from_tip(form, colony)
-    youth = smoothstep(1.5, 0.15, from_tip + 0.5 * (blotch - 0.5))
+    youth = smoothstep(1.15, 0.15, from_tip + 0.5 * (blotch - 0.5))
     ribs = smoothstep(-0.2, 0.8, np.cos(2 * _SEPTA * cup.angle + 2 * (blotch - 0.5))) * wall
     spinules = worley(form, spaced(form[:: max(1, len(form) // 40_000)], 0.045))
     spine = smoothstep(0.027, 0.008, spinules.f1) * (1 - hollow)
@@ -234,7 +234,7 @@ def _encrusted(
     # Each crust is a cell of its own, thick in the middle, that ends in a pale lip.
     shake = np.stack([fbm(form * 2.2, 3, seed + k) for k in (45, 46, 47)], axis=1)
     crusts = worley(form + 0.35 * shake, rng.choice(below, 46, replace=False))
-    covered = (rng.random(46) < 0.58)[crusts.nearest]
+    covered = (rng.random(46) < 0.70)[crusts.nearest]
     crust = smoothstep(0.015, 0.07, crusts.border) * covered
     lip = smoothstep(0.012, 0.035, crusts.border) * smoothstep(0.10, 0.05, crusts.border) * covered
     shade, hue = rng.random((2, 46))[:, crusts.nearest].astype(np.float32)

@@ -45,10 +45,10 @@ def branches(rng: np.random.Generator, foot: np.ndarray) -> list[Branch]:
     for stem in range(stems):
         azimuth = start + 2 * np.pi * stem / (stems - 1) + rng.normal(0, 0.15)
         # The last one stands in the middle.
-        lean = np.radians(rng.uniform(38, 58)) if stem < stems - 1 else np.radians(rng.uniform(0, 12))
+        lean = np.radians(rng.uniform(36, 52)) if stem < stems - 1 else np.radians(rng.uniform(0, 12))
         towards = np.array([np.cos(azimuth) * np.sin(lean), np.sin(azimuth) * np.sin(lean), np.cos(lean)])
         root = foot + 0.42 * towards * [1, 1, 0]
-        growing.append((root, towards, 0.41, rng.uniform(1.5, 2.2), 0))
+        growing.append((root, towards, 0.36, rng.uniform(1.5, 2.1), 0))
     while growing:
         root, towards, radius, length, order = growing.pop(0)
         axis = _grown(root, towards, length, grown, rng)
@@ -64,7 +64,7 @@ def branches(rng: np.random.Generator, foot: np.ndarray) -> list[Branch]:
                 angle = np.radians(rng.uniform(24, 44))
                 away = unit(np.cos(angle) * heading + side * np.sin(angle) * across)
                 growing.append(
-                    (axis[-1], away, tip_radius * 0.93, rng.uniform(0.9, 1.7) * (1 - 0.12 * order), order + 1)
+                    (axis[-1], away, tip_radius * 0.93, rng.uniform(0.9, 1.55) * (1 - 0.12 * order), order + 1)
                 )
     return grown
 
