@@ -14,15 +14,34 @@ Json = Annotated[bool, typer.Option("--json", help="print the table as JSON")]
 
 @app.command(help=VERBS["synth"])
 def synth(
-    recipe: Annotated[str, typer.Argument(help="an object (bench list objects) or a recipe's YAML file")],
+    recipe: Annotated[
+        str, typer.Argument(help="an object (bench list objects), a recipe's YAML file, or pairs: to train restorers")
+    ],
     preset: Annotated[str | None, typer.Option(help="demo, small, paper, or a YAML file  [default: demo]")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the capture  [default: captures/OBJECT-PRESET]")] = None,
+    count: Annotated[int | None, typer.Option(help="of pairs")] = None,
+    size: Annotated[int | None, typer.Option(help="of pairs: px a side  [default: 128]")] = None,
+    seed: Annotated[int | None, typer.Option(help="of pairs: other objects  [default: 0]")] = None,
+    jobs: Annotated[int | None, typer.Option(help="of pairs: processes, a core each  [default: all cores]")] = None,
     as_json: Json = False,
 ) -> int:
-    """Render a capture, or go on with one that was interrupted."""
+    """Render a capture or training pairs, or go on with what was interrupted."""
     from bench.synth import render
+    from bench.training_pairs import render_pairs
 
+    ordered = {"count": count, "size": size, "seed": seed, "jobs": jobs}
+    if recipe == "pairs":
+        return render_pairs(ordered, preset, out, as_json)
+    refuse(ordered, "bench synth pairs")
     return render(recipe, preset, out, as_json)
+
+
+def refuse(options: dict[str, int | None], verb: str) -> None:
+    """Raise InputError if any of the options that only `verb` has was given."""
+    from datasets.errors import InputError
+
+    if given := [f"--{name}" for name, value in options.items() if value is not None]:
+        raise InputError(f"{given[0]} is an option of `{verb}`, and of nothing else here.")
 
 
 @app.command("import", help=VERBS["import"])

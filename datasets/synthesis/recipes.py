@@ -7,7 +7,7 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -22,14 +22,14 @@ VERSION = 1
 
 PRESETS = Path(__file__).parent / "presets"
 
-_PACKAGE = "datasets.synthesis.objects"
+PACKAGE = "datasets.synthesis.objects"
 
 # Keys that recipes did not have from the start: at their default they are not written, so that the hash of a recipe
 # that does without them stays what it was.
 LATER = ("blades", "sensor", "pose_error", "test_focus")
 
 # Name of an object: the module whose `build(seed)` makes its `Model`.
-OBJECTS = {"beetle": f"{_PACKAGE}.beetle", "seed": f"{_PACKAGE}.seed"}
+OBJECTS = {"beetle": f"{PACKAGE}.beetle", "seed": f"{PACKAGE}.seed"}
 
 
 @dataclass(frozen=True)
@@ -174,23 +174,28 @@ def source_hash(name: str) -> str:
 
 def sources(name: str) -> list[Path]:
     """The module of an object, the studio, and whatever these import of the objects' package; sorted."""
+    return sorted(closure((OBJECTS[name], f"{PACKAGE}.stage"), (PACKAGE,)).values())
+
+
+def closure(modules: Iterable[str], packages: Sequence[str]) -> dict[str, Path]:
+    """`modules` and whatever these import of `packages`, directly or not: source files by name of the module."""
     found: dict[str, Path] = {}
-    waiting = [OBJECTS[name], f"{_PACKAGE}.stage"]
+    waiting = list(modules)
     while waiting:
         module = waiting.pop()
         if module not in found:
             found[module] = _source(module)
-            waiting += _imports(found[module])
-    return sorted(found.values())
+            waiting += _imports(found[module], packages)
+    return found
 
 
-def _imports(source: Path) -> list[str]:
-    """Modules of the objects' package that `source` imports."""
+def _imports(source: Path, packages: Sequence[str]) -> list[str]:
+    """Modules of `packages` that `source` imports."""
     modules = []
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
-            modules += [f"{_PACKAGE}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{_PACKAGE}."):
+        if isinstance(node, ast.ImportFrom) and node.module in packages:
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(tuple(f"{p}." for p in packages)):
             modules.append(str(node.module))
     return modules
 

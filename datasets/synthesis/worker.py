@@ -31,7 +31,8 @@ Emit = Callable[..., None]
 PASSES = ("sharp", "defocused", "repeat")
 
 
-def main() -> int:
+def main(work: Callable[[dict[str, Any], Emit], None]) -> int:
+    """Say which Blender this is, and do the `work` of the job named on the command line, if any; the exit code."""
     emit = claim_stdout()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -41,7 +42,7 @@ def main() -> int:
         return 3
     emit("ready", blender=bpy.app.version_string)
     if len(sys.argv) > 1:
-        _work(json.loads(Path(sys.argv[1]).read_text()), emit)
+        work(json.loads(Path(sys.argv[1]).read_text()), emit)
     return 0
 
 
@@ -158,4 +159,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(_work))
