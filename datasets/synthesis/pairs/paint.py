@@ -19,7 +19,7 @@ DARKEST, BRIGHTEST = 0.012, 0.92  # of an albedo
 
 def palette(rng: np.random.Generator, count: int = 5) -> np.ndarray:
     """Linear albedos [count, 3] that go together: earthen, gray, of one hue, of two, or of any."""
-    kind = rng.choice(["earthen", "gray", "one hue", "two hues", "any"], p=[0.3, 0.15, 0.25, 0.15, 0.15])
+    kind = rng.choice(["earthen", "gray", "one hue", "two hues", "any"], p=[0.24, 0.1, 0.26, 0.2, 0.2])
     hue = rng.random()
     hues = {
         "earthen": rng.uniform(0.02, 0.16, count),
@@ -29,9 +29,9 @@ def palette(rng: np.random.Generator, count: int = 5) -> np.ndarray:
         "any": rng.random(count),
     }[str(kind)]
     most = {"earthen": 0.7, "gray": 0.08}.get(str(kind), 1.0)
-    saturations = rng.uniform(0.1, 1.0, count) * most * rng.uniform(0.3, 1.0)
+    saturations = rng.uniform(0.2, 1.0, count) * most * rng.uniform(0.4, 1.0)
     # Brightness by sRGB's steps, not by linear ones: dark colours are as many as bright ones.
-    values = np.linspace(rng.uniform(0.12, 0.4), rng.uniform(0.6, 0.95), count) ** 2.2
+    values = np.linspace(rng.uniform(0.08, 0.4), rng.uniform(0.6, 0.97), count) ** 2.2
     colours = [hsv_to_rgb(h % 1, s, v) for h, s, v in zip(hues, saturations, rng.permutation(values), strict=True)]
     return np.clip(colours, DARKEST, BRIGHTEST)
 
@@ -42,12 +42,12 @@ def painted(body: Body, pattern: Floats, rng: np.random.Generator) -> Floats:
     cloud = fbm(_scaled(body, rng, 0.8, 5), 5, _seed(rng), gain=rng.uniform(0.5, 0.85))
     edge = rng.uniform(0.08, 0.5)
     colour = _mix(colours[0], colours[1], smoothstep(-edge, edge, cloud))
-    for mark, other in zip(rng.choice(len(MARKS), int(rng.integers(0, 4)), replace=False), colours[2:], strict=False):
+    for mark, other in zip(rng.choice(len(MARKS), int(rng.choice(4, p=[0.1, 0.3, 0.35, 0.25])), replace=False), colours[2:], strict=False):
         colour = _mix(colour, other, MARKS[mark](body, rng) * rng.uniform(0.5, 1.0))
     if rng.random() < 0.5:  # dirt or dust in what lies deep
         colour = _mix(colour, colours[-1] * rng.choice([0.3, 1.0]), (1 - pattern) ** 2 * rng.uniform(0.3, 1.0))
-    grain = fbm(_scaled(body, rng, 9, 26), 2, _seed(rng), gain=0.8)
-    speckle = 1 + rng.uniform(0.1, 1.4) * grain
+    grain = fbm(_scaled(body, rng, 12, 45), 2, _seed(rng), gain=0.8)
+    speckle = 1 + rng.uniform(0.2, 2.0) * grain
     patch = 1 + rng.uniform(0.0, 0.9) * fbm(_scaled(body, rng, 0.7, 2), 2, _seed(rng))
     return np.clip(colour * (speckle * patch)[:, None], DARKEST, BRIGHTEST).astype(np.float32)
 

@@ -18,8 +18,8 @@ from datasets.synthesis.pairs.bodies import Body, Maker, united
 from datasets.synthesis.pairs.paint import painted, palette
 from datasets.synthesis.pairs.relief import relief
 
-VERTICES = 90_000  # of an object, about
-GROUND_SIDE = 230  # vertices along a side of the ground
+VERTICES = 120_000  # of an object, about
+GROUND_SIDE = 250  # vertices along a side of the ground
 
 # With how likely each is, against the others.
 MESHED: tuple[tuple[Maker, float], ...] = (

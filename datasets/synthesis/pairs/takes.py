@@ -177,7 +177,7 @@ def _lamps(towards_camera: np.ndarray, standing: bool, rng: np.random.Generator)
 
 
 def _sky(rng: np.random.Generator) -> Sky:
-    level = np.exp(rng.uniform(np.log(0.12), np.log(1.0)))
+    level = np.exp(rng.uniform(np.log(0.05), np.log(0.6)))
     tint = np.clip(1 + rng.normal(0, 0.06, 3), 0.7, 1.3)
     return Sky(*(_triple(level * part * tint) for part in (rng.uniform(0.7, 1.5), 1.0, rng.uniform(0.25, 1.0))))
 
