@@ -13,7 +13,9 @@ from datasets.synthesis.pairs.bodies import Body, body_of, warped
 
 Field = Callable[[Floats], np.ndarray]  # points [N, 3] to about the distance from the surface [N], < 0 inside
 
-_COARSEST, _FINEST = 40, 112  # cells a side: fewer would miss rods and walls, more would take seconds
+_REACH = 1.25  # half the side of the cube in which all of them lie
+_COARSE = 0.063  # side of a cell: a larger one would miss rods and walls
+_MOST_CELLS = 1_400_000
 
 
 def blend(rng: np.random.Generator, count: int) -> Body:
@@ -137,16 +139,20 @@ def _smooth_min(a: np.ndarray, b: np.ndarray, melt: float) -> np.ndarray:
 
 def _surface(field: Field, rng: np.random.Generator, count: int, girth: float) -> Body:
     """The zero set of `field` as a mesh of about `count` vertices, as far as the cells allow; warped."""
-    found = len(_marched(field, _COARSEST)[0])
-    side = int(np.clip(_COARSEST * np.sqrt(count / found), _COARSEST, _FINEST))
-    vertices, faces = _marched(field, side)
+    everywhere = np.full(3, _REACH)
+    rough = _marched(field, -everywhere, everywhere, _COARSE)[0]
+    step = _COARSE * min(1.0, float(np.sqrt(len(rough) / count)))
+    low, high = rough.min(axis=0) - _COARSE, rough.max(axis=0) + _COARSE
+    step = max(step, float(np.cbrt(np.prod(high - low) / _MOST_CELLS)))
+    vertices, faces = _marched(field, low, high, step)
     return body_of(warped(vertices, rng), faces, girth)
 
 
-def _marched(field: Field, side: int) -> tuple[np.ndarray, np.ndarray]:
-    reach = 1.25
-    line = np.linspace(-reach, reach, side, dtype=np.float32)
-    points = np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1).reshape(-1, 3)
-    volume = field(points).astype(np.float32).reshape(side, side, side)
-    vertices, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="descent")
-    return (vertices * (2 * reach / (side - 1)) - reach).astype(np.float32), faces.astype(np.int32)
+def _marched(field: Field, low: np.ndarray, high: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices [V, 3] and outward faces [F, 3] of the zero set within a box cut into cells of about `step`."""
+    sides = np.ceil((high - low) / step).astype(np.int64) + 1
+    lines = [np.linspace(a, b, side, dtype=np.float32) for a, b, side in zip(low, high, sides, strict=True)]
+    points = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, 3)
+    volume = field(points).astype(np.float32).reshape(sides)
+    vertices, faces, _, _ = marching_cubes(volume, 0.0)
+    return (low + vertices * (high - low) / (sides - 1)).astype(np.float32), faces.astype(np.int32)

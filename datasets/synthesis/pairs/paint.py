@@ -42,7 +42,9 @@ def painted(body: Body, pattern: Floats, rng: np.random.Generator) -> Floats:
     cloud = fbm(_scaled(body, rng, 0.8, 5), 5, _seed(rng), gain=rng.uniform(0.5, 0.85))
     edge = rng.uniform(0.08, 0.5)
     colour = _mix(colours[0], colours[1], smoothstep(-edge, edge, cloud))
-    for mark, other in zip(rng.choice(len(MARKS), int(rng.choice(4, p=[0.1, 0.3, 0.35, 0.25])), replace=False), colours[2:], strict=False):
+    for mark, other in zip(
+        rng.choice(len(MARKS), int(rng.choice(4, p=[0.1, 0.3, 0.35, 0.25])), replace=False), colours[2:], strict=False
+    ):
         colour = _mix(colour, other, MARKS[mark](body, rng) * rng.uniform(0.5, 1.0))
     if rng.random() < 0.5:  # dirt or dust in what lies deep
         colour = _mix(colour, colours[-1] * rng.choice([0.3, 1.0]), (1 - pattern) ** 2 * rng.uniform(0.3, 1.0))

@@ -19,7 +19,7 @@ LARGEST_COC = 24.0  # px of diameter of the largest circle on the object, in pho
 NOMINAL_SIZE = 128  # px
 
 _CELLS = 32  # a side of the raster in which is looked up what a camera sees
-_TRIES = 12
+_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _pose(
         if np.linalg.norm(target) > model.radius:  # of the ground, far out
             continue
         pose = look_at(target + distance * direction, target, up=rng.standard_normal(3))
-        if len(_visible(points, pose, focal_length, distance)) > 0.22 * _CELLS**2:
+        if len(_visible(points, pose, focal_length, distance)) > 0.3 * _CELLS**2:
             return pose, distance
     pose = look_at(direction * (distance := focal_length * (1 + 1.8 * model.radius / SENSOR_WIDTH)), np.zeros(3))
     return pose, distance
