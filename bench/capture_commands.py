@@ -1,5 +1,6 @@
 """The verbs that make captures and show them (Typer). Heavy imports happen inside them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ def synth(
         str, typer.Argument(help="an object (bench list objects), a recipe's YAML file, or pairs: to train restorers")
     ],
     preset: Annotated[str | None, typer.Option(help="demo, small, paper, or a YAML file  [default: demo]")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder of the capture  [default: captures/OBJECT-PRESET]")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder  [default: captures/OBJECT-PRESET, or pairs]")] = None,
     count: Annotated[int | None, typer.Option(help="of pairs")] = None,
     size: Annotated[int | None, typer.Option(help="of pairs: px a side  [default: 128]")] = None,
     seed: Annotated[int | None, typer.Option(help="of pairs: other objects  [default: 0]")] = None,
@@ -27,16 +28,17 @@ def synth(
 ) -> int:
     """Render a capture or training pairs, or go on with what was interrupted."""
     from bench.synth import render
-    from bench.training_pairs import render_pairs
 
     ordered = {"count": count, "size": size, "seed": seed, "jobs": jobs}
     if recipe == "pairs":
+        from bench.training_pairs import render_pairs
+
         return render_pairs(ordered, preset, out, as_json)
     refuse(ordered, "bench synth pairs")
     return render(recipe, preset, out, as_json)
 
 
-def refuse(options: dict[str, int | None], verb: str) -> None:
+def refuse(options: Mapping[str, object], verb: str) -> None:
     """Raise InputError if any of the options that only `verb` has was given."""
     from datasets.errors import InputError
 
@@ -96,15 +98,20 @@ def convert(
 
 @app.command(help=VERBS["sheet"])
 def sheet(
-    captures: Annotated[list[str], typer.Argument(help="folders or names of captures")],
+    captures: Annotated[list[str], typer.Argument(help="folders or names of captures, or a folder of training pairs")],
     out: Annotated[Path, typer.Option(help="the PNG")] = Path("sheet.png"),
     view: Annotated[str | None, typer.Option(help="name of a view  [default: the most defocused one]")] = None,
     side: Annotated[int, typer.Option(min=16, max=2000, help="px of a cell")] = 256,
 ) -> int:
-    """Draw captures at a glance."""
-    from bench.contact_sheet import write_contact_sheet
+    """Draw captures, or training pairs, at a glance."""
+    from bench.contact_sheet import write_contact_sheet, write_pairs_sheet
     from datasets.captures import open_capture
+    from datasets.pairs import holds_pairs, open_pairs
 
-    write_contact_sheet(out, [open_capture(capture) for capture in captures], view, side)
+    if len(captures) == 1 and holds_pairs(captures[0]):
+        refuse({"view": view}, "bench sheet CAPTURE")
+        write_pairs_sheet(out, open_pairs(captures[0]), side)
+    else:
+        write_contact_sheet(out, [open_capture(capture) for capture in captures], view, side)
     print(f"{out} is drawn.")
     return 0

@@ -143,6 +143,12 @@ def open_pairs(root: str | Path, verify: bool = False) -> Pairs:
     return Pairs(root, manifest["size"], tuple((name, shards[name]["pairs"]) for name in sorted(shards)), manifest)
 
 
+def holds_pairs(root: str | Path) -> bool:
+    """Whether the folder `root` says of itself that it holds training pairs."""
+    path = Path(root) / MANIFEST
+    return path.is_file() and store.read_json(path).get("kind") == KIND
+
+
 def read_manifest(root: Path, foreign: str) -> dict[str, Any]:
     """The manifest of the training pairs in `root`, its "size" and "shards" as they should be.
 

@@ -27,7 +27,7 @@ UNFOCUSED_RADIUS = 1.0
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` views are on disk; `text` says what has just happened, in a few words."""
+    """`done` of `total` views, or training pairs, are on disk; `text` says what has just happened, in a few words."""
 
     done: int
     total: int

@@ -19,18 +19,10 @@ from datasets import pairs, store
 from datasets.errors import InputError
 from datasets.synthesis.pairs.order import MOST_OBJECTS, Order, disjoint, identity
 from datasets.synthesis.pairs.shards import make_shard, name_of
+from datasets.synthesis.synthesize import Progress
 from datasets.synthesis.workfolder import locked, plain_disk_errors
 
 TIMING = "timing.json"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """`done` of `total` pairs are on disk; `text` says what has just happened, in a few words."""
-
-    done: int
-    total: int
-    text: str
 
 
 @dataclass(frozen=True)
