@@ -33,7 +33,7 @@ class Order:
     seed: int = 0
     size: int = 128
     per_object: int = 8
-    samples: dict[str, int] = field(default_factory=lambda: {"sharp": 32, "defocused": 64})
+    samples: dict[str, int] = field(default_factory=lambda: {"sharp": 24, "defocused": 48})
     measured_every: int = 8
 
     def __post_init__(self) -> None:
