@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import VERBS
+from datasets.errors import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -16,32 +17,47 @@ Json = Annotated[bool, typer.Option("--json", help="print the table as JSON")]
 @app.command(help=VERBS["synth"])
 def synth(
     recipe: Annotated[
-        str, typer.Argument(help="an object (bench list objects), a recipe's YAML file, or pairs: to train restorers")
+        str,
+        typer.Argument(
+            help="an object (bench list objects), a recipe's YAML file, macro8: eight objects, or pairs: for training"
+        ),
     ],
     preset: Annotated[str | None, typer.Option(help="demo, small, paper, or a YAML file  [default: demo]")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder  [default: captures/OBJECT-PRESET, or pairs]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder of the capture  [default: captures/OBJECT-PRESET]; of macro8, folder of its captures; of "
+            "pairs, their folder  [default: pairs]"
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="objects of macro8 or of pairs at a time  [default: one per core]")
+    ] = None,
     count: Annotated[int | None, typer.Option(help="of pairs")] = None,
     size: Annotated[int | None, typer.Option(help="of pairs: px a side  [default: 128]")] = None,
     seed: Annotated[int | None, typer.Option(help="of pairs: other objects  [default: 0]")] = None,
-    jobs: Annotated[int | None, typer.Option(help="of pairs: processes, a core each  [default: all cores]")] = None,
     as_json: Json = False,
 ) -> int:
-    """Render a capture or training pairs, or go on with what was interrupted."""
+    """Render captures or training pairs, or go on with what was interrupted."""
+    from bench import suite
     from bench.synth import render
+    from datasets.synthesis.recipes import SUITES
 
-    ordered = {"count": count, "size": size, "seed": seed, "jobs": jobs}
     if recipe == "pairs":
         from bench.training_pairs import render_pairs
 
-        return render_pairs(ordered, preset, out, as_json)
-    refuse(ordered, "bench synth pairs")
+        refuse({"preset": preset}, "bench synth OBJECT")
+        return render_pairs(count, out, as_json, size=size, seed=seed, jobs=jobs)
+    refuse({"count": count, "size": size, "seed": seed}, "bench synth pairs")
+    if recipe in SUITES:
+        return suite.render(recipe, preset, out, jobs, as_json)
+    if jobs is not None:
+        raise InputError(f"--jobs is for suites ({', '.join(SUITES)}) and pairs; a single capture uses all cores.")
     return render(recipe, preset, out, as_json)
 
 
 def refuse(options: Mapping[str, object], verb: str) -> None:
     """Raise InputError if any of the options that only `verb` has was given."""
-    from datasets.errors import InputError
-
     if given := [f"--{name}" for name, value in options.items() if value is not None]:
         raise InputError(f"{given[0]} is an option of `{verb}`, and of nothing else here.")
 

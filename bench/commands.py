@@ -316,7 +316,7 @@ def doctor(
 
 @app.command(help=VERBS["perf"])
 def perf(
-    what: Annotated[str, typer.Argument(help="rasterizer, blur, train, or all")] = "all",
+    what: Annotated[str, typer.Argument(help="rasterizer, blur, train, synth, or all")] = "all",
     out: Annotated[Path | None, typer.Option(help="write the JSON here as well")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="the fastest of so many counts")] = 10,
     as_json: Json = False,

@@ -9,8 +9,12 @@
     FOLDER/kernel-paper/VIEW.png         other clean images of the held-out views under the contestant's blur...
     FOLDER/kernel-paper/clean/VIEW.png   ...and those images: renders of splats trained on the sharp twins (seed
                                          paper, section 4.3.1)
+    FOLDER/kernel-own/VIEW.png           novel/VIEW.png under the contestant's blur, for captures without sharp twins
 
 Images are 8-bit sRGB, of the photographs' size; from whatever program they came.
+
+Without sharp twins, what can be held against a held-out photograph is scored: renders where it is in focus, and renders
+under the contestant's own blur.
 """
 
 import json
@@ -20,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import kernel_accuracy
-from bench.metrics import Lpips, LpipsUnavailable, image_scores, psnr
+from bench import in_focus, kernel_accuracy
+from bench.metrics import Lpips, LpipsUnavailable, image_scores, mask_psnr, psnr
 from datasets.capture import Capture, Truth, View
 from datasets.errors import InputError
 from datasets.images import read_exr, read_rgb
 
-KERNEL_TRACKS = ("kernel", "kernel-test", "kernel-paper")
+KERNEL_TRACKS = ("kernel", "kernel-test", "kernel-paper", "kernel-own")
 TRACKS = ("novel", "deblur", *KERNEL_TRACKS)
 LENSES = "lenses.json"
 CLEAN = "clean"
@@ -85,13 +89,18 @@ def score(
         names = ["lpips", *(["reblur_lpips", "identity_lpips"] if set(tracks) & set(KERNEL_TRACKS) else [])]
         unavailable |= dict.fromkeys(names, " ".join(str(error).split()))
     if not capture.has_truth:
-        return Scores((), unavailable | dict.fromkeys(tracks, "the capture has no sharp twins"))
+        values = _without_truth(capture, folder, tracks, lpips, progress)
+        unavailable |= _what_truth_would_tell(tracks, {value.track for value in values})
+        return Scores(tuple(values), unavailable, lpips.weights_sha256 if lpips else None)
     values = []
     work = [(track, view) for track in tracks for view in views_of(capture, track)]
     for done, (track, view) in enumerate(work):
         progress(done, len(work), "scoring")
         image, truth = _read(folder / track / f"{view.name}.png", view), view.truth()
-        if track in KERNEL_TRACKS:
+        if track == "kernel-own":
+            render = _read(folder / "novel" / f"{view.name}.png", view)
+            scores = kernel_accuracy.reblur_scores(image, render, _unit(view.photograph().image), lpips)
+        elif track in KERNEL_TRACKS:
             scores = _kernel_scores(capture, view, truth, folder / track, image, lpips)
         else:
             scores = image_scores(image, _unit(truth.sharp), truth.mask, lpips)
@@ -100,6 +109,44 @@ def score(
     for track in set(tracks) & set(KERNEL_TRACKS):
         unavailable |= _what_kernel_scores_lack(folder, track, {v.metric for v in values if v.track == track})
     return Scores(tuple(values), unavailable, lpips.weights_sha256 if lpips else None)
+
+
+def _without_truth(
+    capture: Capture,
+    folder: Path,
+    tracks: tuple[str, ...],
+    lpips: Lpips | None,
+    progress: Callable[[int, int, str], None],
+) -> list[Score]:
+    """Renders against the held-out photographs themselves."""
+    values = []
+    photographs = {view.name: view.photograph().image for view in (*capture.train, *capture.test)}
+    focused = in_focus.in_focus(photographs)
+    for done, view in enumerate(capture.test):
+        progress(done, len(capture.test), "scoring")
+        photograph, sharp = _unit(photographs[view.name]), focused[view.name]
+        if not {"novel", "kernel-own"} & set(tracks):
+            continue
+        render = _read(folder / "novel" / f"{view.name}.png", view)
+        if "novel" in tracks and np.count_nonzero(sharp) >= in_focus.FEWEST:
+            values.append(Score("novel", view.name, "in_focus_psnr", mask_psnr(render, photograph, sharp)))
+        if "kernel-own" in tracks:
+            reblurred = _read(folder / "kernel-own" / f"{view.name}.png", view)
+            scores = kernel_accuracy.reblur_scores(reblurred, render, photograph, lpips)
+            values += [Score("kernel-own", view.name, metric, value) for metric, value in scores.items()]
+    progress(len(capture.test), len(capture.test), "scoring")
+    return values
+
+
+def _what_truth_would_tell(tracks: tuple[str, ...], scored: set[str]) -> dict[str, str]:
+    """By track or metric: why there is no score where a capture has no sharp twins."""
+    why = "the capture has no sharp twins"
+    absent = {track: why for track in tracks if track not in scored}
+    if "novel" in scored:
+        absent |= {f"novel.{metric}": why for metric in ("psnr", "ssim", "lpips", "mask_psnr")}
+    elif "novel" in tracks:
+        absent["novel.in_focus_psnr"] = "no held-out photograph is in focus anywhere"
+    return absent
 
 
 def _read(path: Path, view: View) -> np.ndarray:
@@ -123,8 +170,8 @@ def _kernel_scores(
         scores["ceiling_psnr"] = psnr(ceiling, photograph)
         if _has_maps(folder):
             scores |= kernel_accuracy.coc_scores(read_coc(folder / f"{view.name}.exr", view), truth)
-    if capture.optics is not None and view.focus_distance is not None and (folder / LENSES).is_file():
-        true = capture.optics.lens(view.focus_distance)
+    true = capture.lens(view)
+    if true is not None and (folder / LENSES).is_file():
         scores |= kernel_accuracy.lens_scores(*read_lens(folder / LENSES, view), true, truth)
     return scores
 
@@ -158,6 +205,8 @@ def read_coc(path: Path, view: View) -> np.ndarray:
 
 def _what_kernel_scores_lack(folder: Path, track: str, scored: set[str]) -> dict[str, str]:
     """By TRACK.METRIC: why a track of kernel accuracy lacks what is not `scored`."""
+    if track == "kernel-own":
+        return {f"{track}.ceiling_psnr": "a render is not the sharp twin, so no blur of it is the best"}
     maps = () if track == "kernel-paper" else kernel_accuracy.COC_METRICS
     names = [name for name in maps if name not in scored]
     if "ceiling_psnr" not in scored:

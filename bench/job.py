@@ -169,8 +169,8 @@ def write_kernels(
 ) -> Spread:
     """Write the contestant's circles of confusion, and clean images under its blur, into `folder`.
 
-    Clean are the sharp twins, where the capture has them, and for the held-out views also those that the job in the
-    folder `clean` has rendered. Returns how the contestant's blur moves light.
+    Clean are the sharp twins, or where the capture has none the contestant's own renders, and for the held-out views
+    also those that the job in the folder `clean` has rendered. Returns how the contestant's blur moves light.
     """
     spreads, silent = set(), []
     for track in ("kernel", "kernel-test"):
@@ -190,6 +190,9 @@ def write_kernels(
             _with_parents(folder / track / f"{view.name}.exr", kernel.coc.astype(np.float32))
             if capture.has_truth:
                 _with_parents(folder / track / f"{view.name}.png", blurred(kernel, view.truth().sharp, view, entry))
+            elif track == "kernel-test" and "novel" in entry.outputs:
+                render = read_rgb(folder / "novel" / f"{view.name}.png")
+                _with_parents(folder / "kernel-own" / f"{view.name}.png", blurred(kernel, render, view, entry))
             if clean is not None and track == "kernel-test":
                 image = read_rgb(clean / "novel" / f"{view.name}.png")
                 own = folder / "kernel-paper"
@@ -250,7 +253,8 @@ def scores(capture: Capture, folder: Path, entry: Entry, weights: str | None, sp
     found = evaluate.score(capture, folder, tracks, Path(weights) if weights else None, speak.progress)
     values = [records.Value(**vars(value)) for value in found.values]
     used = sorted({value.metric for value in found.values})
-    absent = {track: why_absent(track, tracks, entry) for track in evaluate.TRACKS if track not in tracks}
+    asked = [track for track in evaluate.TRACKS if track != "kernel-own" or not capture.has_truth]
+    absent = {track: why_absent(track, tracks, entry) for track in asked if track not in tracks}
     return {
         "values": values,
         "aggregates": statistics.aggregates(values),
@@ -273,13 +277,16 @@ def why_absent(track: str, tracks: Sequence[str], entry: Entry) -> str:
         return "the contestant has no model of the blur"
     if "kernel-test" not in tracks:
         return "the contestant cannot tell the blur of a photograph that it was not trained on"
+    if track == "kernel-own":
+        return "the contestant renders no held-out view"
     return "the run was without --protocol paper"
 
 
 def preamble(job: Mapping[str, Any], capture: Capture, entry: Entry, rasterizer: str | None) -> dict[str, Any]:
     """The parts of a record that are known whether or not the job succeeds."""
     difficulty = capture.manifest.get("difficulty")
-    optics = capture.optics
+    # What is known in mm is of no use in a world without a unit.
+    optics = None if capture.manifest.get("unit") == "arbitrary" else capture.optics
     return {
         "identity": {"id": job["id"], "parts": job["parts"]},
         "capture": {

@@ -35,7 +35,12 @@ _SSIM = (
 )
 _LPIPS = "lpips 0.1.4: net alex, version 0.1, whole image scaled to [-1, 1], float32 on the CPU"
 _MASK_PSNR = f"{_PSNR}; over the pixels where the mask exceeds 0.5"
-_CLEAN = "the sharp twin, or what stands for it (track kernel-paper)"
+_CLEAN = "the sharp twin, or what stands for it (tracks kernel-paper, kernel-own)"
+_IN_FOCUS = (
+    f"{_PSNR}; a render of a held-out view against its photograph, over the pixels of that which are in focus: "
+    "the sharpest 1 % of all pixels of the capture, by the energy of detail finer than 1 px over that finer than 3 px "
+    "(sRGB luminance, Gaussian windows of 3 px, contrast floor 0.03)"
+)
 _REBLUR = f"{_CLEAN}, under the method's own blur, against the photograph"
 _IDENTITY = f"{_CLEAN}, as it is, against the photograph"
 _CEILING = f"{_CLEAN}, under disks of the true CoC radius in linear light, 8 bits, against the photograph"
@@ -87,6 +92,7 @@ METRICS: dict[str, Metric] = {
         Metric("ssim", "SSIM", "higher", (-1.0, 1.0), "", _SSIM, "1"),
         Metric("lpips", "LPIPS (AlexNet)", "lower", (0.0, None), "", _LPIPS, "1"),
         Metric("mask_psnr", "PSNR on the object", "higher", (0.0, PSNR_CAP), "dB", _MASK_PSNR, "1"),
+        Metric("in_focus_psnr", "PSNR where in focus", "higher", (0.0, PSNR_CAP), "dB", _IN_FOCUS, "1"),
         *_blur_metrics(),
     )
 }

@@ -91,7 +91,9 @@ def known_focal_length(model: Path) -> float:
             f"The focal length of the lens is not known: {error}. Give it with --focal-length MM."
         ) from error
     if not optics:
-        raise InputError("The focal length of the lens is not known; give it with --focal-length MM.")
+        raise InputError(
+            "The focal length of the lens is not known in the unit of the capture; give it in that with --focal-length."
+        )
     return float(optics["f_mm"])
 
 

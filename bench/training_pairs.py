@@ -10,14 +10,15 @@ from datasets.synthesis.pairs.making import make_pairs
 from datasets.synthesis.pairs.order import Order
 
 
-def render_pairs(ordered: dict[str, int | None], preset: str | None, out: Path | None, as_json: bool) -> int:
-    """Fill the folder `out` with pairs and say where they are; the exit code.
-
-    ordered: count, size, seed and jobs; None where the user has said nothing.
-    """
-    count, seed, size, jobs = (ordered[name] for name in ("count", "seed", "size", "jobs"))
-    if preset is not None:
-        raise InputError("Training pairs have no preset: give --count, and --size for another size than 128 px.")
+def render_pairs(
+    count: int | None,
+    out: Path | None,
+    as_json: bool,
+    size: int | None = None,
+    seed: int | None = None,
+    jobs: int | None = None,
+) -> int:
+    """Fill the folder `out` with `count` pairs and say where they are; the exit code. None is what is usual."""
     if count is None:
         raise InputError("How many training pairs shall it be? Say --count N.")
     usual, folder = Order(), out or Path("pairs")

@@ -112,13 +112,17 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One view of a capture; pixels are read from disk when asked for."""
+    """One view of a capture; pixels are read from disk when asked for.
+
+    f_number: where it is another than that of the capture's optics.
+    """
 
     name: str
     camera: Camera
     read_photograph: Callable[[], np.ndarray]
     read_truth: Callable[[], Truth] | None = None
     focus_distance: float | None = None
+    f_number: float | None = None
 
     def photograph(self) -> Photograph:
         """The photograph, read now. Raises InputError naming the file if it cannot be."""
@@ -152,6 +156,12 @@ class Capture:
     @property
     def has_truth(self) -> bool:
         return all(view.read_truth is not None for view in (*self.train, *self.test))
+
+    def lens(self, view: View) -> ThinLens | None:
+        """The lens that took `view`, where it is known."""
+        if self.optics is None or view.focus_distance is None:
+            return None
+        return replace(self.optics, f_number=view.f_number or self.optics.f_number).lens(view.focus_distance)
 
     def photographs(self) -> Photographs:
         """The training photographs, all that a contestant may see."""

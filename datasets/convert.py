@@ -77,7 +77,7 @@ def _write_view(root: Path, view: View, n: int) -> dict[str, object]:
     for folder, array in maps.items():
         (root / folder).mkdir(exist_ok=True)
         write_exr(root / folder / f"{view.name}.exr", array.astype(np.float32))
-    return store.frame(view.name, camera, photograph.focus_distance)
+    return store.frame(view.name, camera, view.focus_distance, view.f_number)
 
 
 def smaller(image: np.ndarray, n: int) -> np.ndarray:

@@ -104,8 +104,8 @@ def verify(root: Path) -> list[str]:
 # ---------------------------------------------------------------- writing
 
 
-def frame(name: str, camera: Camera, focus_distance: float | None) -> dict[str, Any]:
-    """One entry of "frames" in transforms.json."""
+def frame(name: str, camera: Camera, focus_distance: float | None, f_number: float | None = None) -> dict[str, Any]:
+    """One entry of "frames" in transforms.json. f_number: where it is another than that of the capture's optics."""
     entry: dict[str, Any] = {
         "file_path": f"images/{name}.png",
         "transform_matrix": (camera.c2w @ OPENGL_FROM_OPENCV).tolist(),
@@ -118,6 +118,8 @@ def frame(name: str, camera: Camera, focus_distance: float | None) -> dict[str, 
     }
     if focus_distance is not None:
         entry["focus_distance"] = focus_distance
+    if f_number is not None:
+        entry["f_number"] = f_number
     return entry
 
 
@@ -277,7 +279,9 @@ def _view(root: Path, shared: Mapping[str, Any], entry: Any, optics: Optics | No
     name, size = _name(entry["file_path"]), (width, height)
     path = root / entry["file_path"]
     read_rgb(path, size)  # now, so that a bad photograph is named here and not in the middle of a run
-    focus = _focus_distance(entry, optics)
+    focus, f_number = (_positive(entry, key) for key in ("focus_distance", "f_number"))
+    if optics is not None and focus is not None:
+        optics.lens(focus)  # raises InputError where no real image forms
 
     def truth() -> Truth:
         sharp = read_rgb(root / "sharp" / f"{name}.png", size)
@@ -290,7 +294,7 @@ def _view(root: Path, shared: Mapping[str, Any], entry: Any, optics: Optics | No
         return Truth(sharp, mask.astype(np.float32) / 255, depth, coc)
 
     has_truth = (root / "sharp" / f"{name}.png").exists()
-    return View(name, camera, lambda: read_rgb(path, size), truth if has_truth else None, focus)
+    return View(name, camera, lambda: read_rgb(path, size), truth if has_truth else None, focus, f_number)
 
 
 def opencv_c2w(entry: Mapping[str, Any]) -> np.ndarray:
@@ -315,15 +319,13 @@ def _check_undistorted(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> N
             raise InputError(f"{key} is {value:g}, but lenses with distortion are not known here: undistort first.")
 
 
-def _focus_distance(entry: Mapping[str, Any], optics: Optics | None) -> float | None:
-    if "focus_distance" not in entry:
+def _positive(entry: Mapping[str, Any], key: str) -> float | None:
+    if key not in entry:
         return None
-    focus = _number(entry, {}, "focus_distance")
-    if focus <= 0:
-        raise InputError(f"focus_distance is {focus}, not a positive number of mm.")
-    if optics is not None:
-        optics.lens(focus)  # raises InputError where no real image forms
-    return focus
+    value = _number(entry, {}, key)
+    if value <= 0:
+        raise InputError(f"{key} is {value}, not a positive number.")
+    return value
 
 
 def _read_map(path: Path, size: tuple[int, int]) -> np.ndarray | None:

@@ -40,6 +40,8 @@ SCORES: dict[str, tuple[str, str]] = {
     **{metric: ("kernel", metric) for metric in (*BLUR_METRICS, *COC_METRICS, *LENS_METRICS)},
     **{f"test_{metric}": ("kernel-test", metric) for metric in (*BLUR_METRICS, *COC_METRICS, *LENS_METRICS)},
     **{f"paper_{metric}": ("kernel-paper", metric) for metric in BLUR_METRICS},
+    "in_focus_psnr": ("novel", "in_focus_psnr"),
+    **{f"own_{metric}": ("kernel-own", metric) for metric in BLUR_METRICS},
 }
 """The columns that come from per-view values, with the track and the metric of each."""
 
@@ -55,7 +57,10 @@ COLUMNS = ("method", "status", "oracle", "captures", "seeds", *_AGREED, *COSTS)
 
 RESULT_COLUMNS = ("capture", "method", "seed", "track", "view", "metric", "value")
 
-RANKED = ("psnr", "deblur_psnr", "reblur_psnr", "test_reblur_psnr", "paper_reblur_psnr")
+RANKED = (
+    *("psnr", "in_focus_psnr", "deblur_psnr"),
+    *("reblur_psnr", "test_reblur_psnr", "paper_reblur_psnr", "own_reblur_psnr"),
+)
 """Columns that a rank is given for."""
 
 DASH = "–"
@@ -86,6 +91,7 @@ HEADINGS = {
     "ssim": "SSIM ↑",
     "lpips": "LPIPS ↓",
     "mask_psnr": "mask PSNR ↑",
+    "in_focus_psnr": "in-focus PSNR ↑",
     "deblur_psnr": "PSNR ↑",
     "deblur_ssim": "SSIM ↑",
     "deblur_lpips": "LPIPS ↓",

@@ -23,6 +23,7 @@ def markdown(records: Iterable[Record]) -> str:
         "# Leaderboard",
         _captures(ordered),
         _scores("Novel views", _NOVEL, table, ("psnr", "ssim", "lpips", "mask_psnr"), notes),
+        _scores("Novel views without sharp twins", _IN_FOCUS, table, ("in_focus_psnr",), notes),
         _scores(
             "Deblurring", _DEBLUR, table, ("deblur_psnr", "deblur_ssim", "deblur_lpips", "deblur_mask_psnr"), notes
         ),
@@ -43,6 +44,10 @@ _NOVEL = (
     "Sharp renders at held-out poses against the sharp twin. ± is half the 95 % bootstrap interval over "
     "views. Methods of one rank are tied: the paired difference to the best of them covers zero. "
     "Controls (in italics) and methods that lack a view have no rank."
+)
+_IN_FOCUS = (
+    "Captures that have no truth: sharp renders at held-out poses against the photographs, where these are in focus, "
+    "which is the sharpest 1 % of all pixels of a capture. Marks as above."
 )
 _DEBLUR = "Sharp outputs at the training poses against their sharp twins; marks as above."
 

@@ -23,10 +23,11 @@ from pydantic import (
     model_validator,
 )
 
-Track = Literal["novel", "deblur", "kernel", "kernel-test", "kernel-paper"]
+Track = Literal["novel", "deblur", "kernel", "kernel-test", "kernel-paper", "kernel-own"]
 """novel: sharp renders, held-out poses. deblur: sharp outputs, training poses. kernel: sharp twins of the training
 photographs under the method's blur. kernel-test: the same at held-out poses. kernel-paper: renders of splats trained
-on the sharp twins under the method's blur, held-out poses (seed paper, section 4.3.1)."""
+on the sharp twins under the method's blur, held-out poses (seed paper, section 4.3.1). kernel-own: the method's own
+renders under its own blur, held-out poses of captures without sharp twins."""
 
 Status = Literal["ok", "failed", "skipped"]
 

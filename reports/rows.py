@@ -63,7 +63,9 @@ class Row:
 
 
 def rows(records: Iterable[Record]) -> list[Row]:
-    """One row per method, best novel-view PSNR first, then best deblurring PSNR, methods without either last.
+    """One row per method, best novel-view PSNR first (without truth: where in focus), then best deblurring PSNR.
+
+    Methods without any of them come last.
 
     Only finished jobs give numbers; failed and skipped ones give their reason. Raises RecordError where
     records cannot stand in one table.
@@ -77,7 +79,8 @@ def rows(records: Iterable[Record]) -> list[Row]:
     every = {column: {key for of in views.values() for key in of[column]} for column in SCORES}
     ranked = {column: _ranks(jobs, views, every[column], column) for column in RANKED}
     table = [_row(method, own, views[method], every, ranked) for method, own in jobs.items()]
-    return sorted(table, key=lambda row: (*best_first(row, "psnr"), *best_first(row, "deblur_psnr"), row.method))
+    leads = ("psnr", "in_focus_psnr", "deblur_psnr")
+    return sorted(table, key=lambda row: (*(part for lead in leads for part in best_first(row, lead)), row.method))
 
 
 def check(records: Sequence[Record]) -> None:

@@ -1,3 +1,3 @@
 """Speed and memory, side by side in one run. Each module has `measure(repeats)` and `table(result)`."""
 
-BENCHMARKS = {"rasterizer": "bench.perf.rasterizer", "blur": "bench.perf.blur", "train": "bench.perf.train"}
+BENCHMARKS = {name: f"bench.perf.{name}" for name in ("rasterizer", "blur", "train", "synth")}

@@ -52,7 +52,7 @@ def _image(view: View) -> sparse.Image:
 
 
 def _write_transforms(capture: Capture, views: list[View], root: Path) -> None:
-    frames = [store.frame(view.name, view.camera, view.focus_distance) for view in views]
+    frames = [store.frame(view.name, view.camera, view.focus_distance, view.f_number) for view in views]
     test = [view.name for view in capture.test]
     store.write_transforms(root, frames, test, capture.background, capture.optics, capture.points is not None)
     document = store.read_json(root / store.TRANSFORMS)

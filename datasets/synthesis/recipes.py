@@ -26,10 +26,14 @@ PACKAGE = "datasets.synthesis.objects"
 
 # Keys that recipes did not have from the start: at their default they are not written, so that the hash of a recipe
 # that does without them stays what it was.
-LATER = ("blades", "sensor", "pose_error", "test_focus")
+LATER = ("blades", "steps", "sensor", "pose_error", "test_focus", "test_f_number")
+
+# Name of a suite: its objects. The first four are small things as the seed paper's own captures show, the others stand
+# for its shrunken models of everyday size.
+SUITES = {"macro8": ("grain", "locust", "seed", "spider", "beetle", "connector", "coral", "fern")}
 
 # Name of an object: the module whose `build(seed)` makes its `Model`.
-OBJECTS = {"beetle": f"{PACKAGE}.beetle", "seed": f"{PACKAGE}.seed"}
+OBJECTS = {name: f"{PACKAGE}.{name}" for name in ("beetle", "connector", "fern", "locust", "seed", "spider")}
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,14 @@ class Lens:
 class Focus:
     """Where the lens is focused: `range` from the object's centre toward the camera, in object radii.
 
-    policy `jitter` draws every view's distance uniformly from it; `fixed` and `consistent` want both ends equal, the
-    one as on a turntable, the other behind the whole object, where nothing is ever sharp: a control.
+    policy `jitter` draws every view's distance uniformly from it; `stack` takes `steps` photographs from every pose,
+    focused from the near end of it to the far one; `fixed` and `consistent` want both ends equal, the one as on a
+    turntable, the other behind the whole object, where nothing is ever sharp: a control.
     """
 
     policy: str
     range: tuple[float, float]
+    steps: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,12 +104,13 @@ class Recipe:
     """Everything that decides the pixels of a synthetic capture.
 
     object: a name in OBJECTS; seed: of the object, the rig, the focus and the render noise.
-    size: width and height in px. test_every: every so many views one is held out.
+    size: width and height in px. views: photographs. test_every: of every so many poses one is held out.
     field: width of the field of view over the diameter of the object's bounding sphere, which with
     `sensor_width` gives the magnification m, and with it the distance f (1 + 1 / m).
     backdrop: a name in `datasets.capture.BACKDROPS`. linear: write photographs in linear light, too.
     allow_unfocused: accept a rig in which parts of the surface are never in focus; `consistent` focus implies it.
-    sensor, pose_error: imperfections, none by default. test_focus: of the held-out photographs, if another.
+    sensor, pose_error: imperfections, none by default. test_focus, test_f_number: of the held-out photographs, where
+    they are others.
 
     Raises InputError in one sentence for values that make no capture.
     """
@@ -124,9 +131,14 @@ class Recipe:
     sensor: Sensor | None = None
     pose_error: PoseError | None = None
     test_focus: Focus | None = None
+    test_f_number: float | None = None
 
     def __post_init__(self) -> None:
         _check(self)
+
+    def is_held_out(self, view: int) -> bool:
+        """Whether the view of that number, from 0, is for testing: all photographs of a pose are, or none."""
+        return view // self.focus.steps % self.test_every == 0
 
     @property
     def hash(self) -> str:
@@ -366,20 +378,29 @@ def _check(recipe: Recipe) -> None:
             raise InputError(f"lens: {name} is {value} mm; it must be at least 1 mm.")
     if not 0 <= recipe.seed < 2**31:
         raise InputError(f"seed is {recipe.seed}; it must be from 0 to 2147483647.")
-    if recipe.test_every < 2 or recipe.views < recipe.test_every:
+    _check_focus(recipe.focus, "focus", lens, recipe.field)
+    poses = recipe.views // recipe.focus.steps
+    if poses * recipe.focus.steps != recipe.views:
         raise InputError(
-            f"{recipe.views} views with every {recipe.test_every}th held out are too few for a test split: "
-            "views must be at least test_every, and that at least 2."
+            f"views is {recipe.views}; it must be a multiple of the {recipe.focus.steps} steps of a stack."
+        )
+    if recipe.test_every < 2 or poses < recipe.test_every:
+        raise InputError(
+            f"{poses} {'views' if recipe.focus.steps == 1 else 'poses'} with every {recipe.test_every}th held out are "
+            "too few for a test split: they must be at least test_every, and that at least 2."
         )
     if not -90 <= low <= high <= 90:
         raise InputError(f"rig: elevation is {list(rig.elevation)}; it must be lowest, highest within -90..90.")
     if rig.kind == "hemisphere" and rig.rings != 1:
         raise InputError("rig: rings belong to a turntable; a hemisphere has none.")
-    if rig.rings > recipe.views:
-        raise InputError(f"rig: {rig.rings} rings are more than the {recipe.views} views on them.")
-    _check_focus(recipe.focus, "focus", lens, recipe.field)
+    if rig.rings > poses:
+        raise InputError(f"rig: {rig.rings} rings are more than the {poses} views on them.")
     if recipe.test_focus is not None:
         _check_focus(recipe.test_focus, "test_focus", lens, recipe.field)
+        if recipe.test_focus.policy == "stack":
+            raise InputError("test_focus: policy is stack; the held-out photographs are stacks where focus is a stack.")
+    if recipe.test_f_number is not None and recipe.test_f_number <= 0:
+        raise InputError(f"test_f_number is {recipe.test_f_number}; it must be greater than 0.")
     if lens.blades and not 3 <= lens.blades <= 64:
         raise InputError(f"lens: blades is {lens.blades}; it must be from 3 to 64, or 0 for a round aperture.")
     if recipe.sensor is not None and (recipe.sensor.full_well <= 0 or recipe.sensor.read_noise < 0):
@@ -393,8 +414,12 @@ def _check(recipe: Recipe) -> None:
 
 def _check_focus(focus: Focus, key: str, lens: Lens, width: float) -> None:
     near, far = focus.range
-    known(focus.policy, ("fixed", "jitter", "consistent"), "focus policy")
-    if near > far or (focus.policy != "jitter" and near != far):
+    known(focus.policy, ("fixed", "jitter", "consistent", "stack"), "focus policy")
+    if (focus.steps < 2) if focus.policy == "stack" else (focus.steps != 1):
+        raise InputError(
+            f"{key}: steps is {focus.steps}; it must be at least 2 where policy is stack, and belongs to no other."
+        )
+    if near > far or (focus.policy in ("fixed", "consistent") and near != far):
         raise InputError(
             f"{key}: range is {list(focus.range)}; it must be lowest, highest, and both equal where {focus.policy}."
         )

@@ -44,12 +44,15 @@ def shots(recipe: Recipe, radius: float) -> list[Shot]:
     width, height = recipe.size
     pitch = recipe.lens.sensor_width / width
     offsets = focus_offsets(recipe.focus, recipe.views, focus_stream)
+    held_out = [i for i in range(recipe.views) if recipe.is_held_out(i)]
     if recipe.test_focus is not None:
-        held_out = np.arange(0, recipe.views, recipe.test_every)
         offsets[held_out] = focus_offsets(recipe.test_focus, len(held_out), np.random.default_rng([recipe.seed, 4]))
+    f_numbers = np.full(recipe.views, recipe.lens.f_number)
+    f_numbers[held_out] = recipe.test_f_number or recipe.lens.f_number
+    towards = np.repeat(directions(recipe, pose_stream), recipe.focus.steps, axis=0)
     made = []
-    for i, (direction, offset) in enumerate(zip(directions(recipe, pose_stream), offsets, strict=True)):
-        lens = ThinLens(recipe.lens.focal_length, recipe.lens.f_number, float(distance - offset * radius), pitch)
+    for i, (direction, offset, f_number) in enumerate(zip(towards, offsets, f_numbers, strict=True)):
+        lens = ThinLens(recipe.lens.focal_length, float(f_number), float(distance - offset * radius), pitch)
         fx = lens.focal_length_px
         pose = look_at(distance * direction, np.zeros(3))
         made.append(Shot(f"{i:03d}", Camera(width, height, fx, fx, width / 2, height / 2, pose), lens))
@@ -68,7 +71,7 @@ def told_cameras(recipe: Recipe, radius: float, views: Sequence[Shot]) -> list[C
         pose = view.camera.c2w.copy()
         pose[:3, :3] = pose[:3, :3] @ Rotation.from_rotvec(turn).as_matrix()
         pose[:3, 3] += shift
-        cameras.append(replace(view.camera, c2w=pose) if i % recipe.test_every else view.camera)
+        cameras.append(view.camera if recipe.is_held_out(i) else replace(view.camera, c2w=pose))
     return cameras
 
 
@@ -79,8 +82,8 @@ def camera_distance(recipe: Recipe, radius: float) -> float:
 
 
 def directions(recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """Unit directions [views, 3] from the object to its cameras; the rig as a whole is turned at random."""
-    rig, views = recipe.rig, recipe.views
+    """Unit directions [poses, 3] from the object to its cameras; the rig as a whole is turned at random."""
+    rig, views = recipe.rig, recipe.views // recipe.focus.steps
     if rig.kind == "hemisphere":
         azimuth, elevation = _fibonacci(rig, views)
         order = _spread_held_out(azimuth, recipe.test_every)
@@ -97,9 +100,11 @@ def focus_offsets(focus: Focus, views: int, rng: np.random.Generator) -> np.ndar
     """How far before the object's centre each view is focused [views], in object radii.
 
     Jitter is stratified: each view draws from a slice of the range of its own, in random order, so that few
-    views cover the range evenly too.
+    views cover the range evenly too. A stack goes from the near end of the range, which is the high one, to the far.
     """
     low, high = focus.range
+    if focus.policy == "stack":
+        return np.tile(np.linspace(high, low, focus.steps), views // focus.steps)
     slices = (rng.permutation(views) + rng.uniform(0, 1, views)) / views
     return low + (high - low) * slices
 

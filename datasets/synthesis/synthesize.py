@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from datasets import store
-from datasets.capture import BACKDROPS, Optics, split
+from datasets.capture import BACKDROPS, Optics
 from datasets.errors import InputError
 from datasets.images import write_png
 from datasets.synthesis import blender, develop
@@ -192,7 +192,7 @@ def _names(recipe: Recipe) -> list[str]:
 
 def _repeated(recipe: Recipe) -> list[str]:
     """Two training views, the first and the middle one, to be photographed twice."""
-    train, _ = split(_names(recipe), recipe.test_every)
+    train = [name for i, name in enumerate(_names(recipe)) if not recipe.is_held_out(i)]
     return [train[0], train[len(train) // 2]][: len(train)]
 
 
@@ -204,7 +204,7 @@ def _finish(recipe: Recipe, partial: Path) -> Path:
     capture = partial / "capture"
     said = store.read_json(partial / "object.json")
     placed = shots(recipe, said["radius"])
-    _, test = split(_names(recipe), recipe.test_every)
+    test = [shot.name for i, shot in enumerate(placed) if recipe.is_held_out(i)]
     train = [shot for shot in placed if shot.name not in set(test)]
     points = develop.initial_points(capture, train, said["radius"], np.random.default_rng([recipe.seed, 3]))
     if len(points.xyz):
@@ -213,7 +213,7 @@ def _finish(recipe: Recipe, partial: Path) -> Path:
     store.write_transforms(
         capture,
         [
-            store.frame(shot.name, camera, shot.lens.focus_distance)
+            store.frame(shot.name, camera, shot.lens.focus_distance, _own_f_number(recipe, shot))
             for shot, camera in zip(placed, told_cameras(recipe, said["radius"], placed), strict=True)
         ],
         test,
@@ -239,6 +239,11 @@ def _finish(recipe: Recipe, partial: Path) -> Path:
     }
     store.write_manifest(capture, provenance)
     return capture
+
+
+def _own_f_number(recipe: Recipe, shot: Shot) -> float | None:
+    """That of a view whose lens is stopped down otherwise than the capture's."""
+    return None if shot.lens.f_number == recipe.lens.f_number else shot.lens.f_number
 
 
 def _timing(recipe: Recipe, partial: Path) -> dict[str, Any]:

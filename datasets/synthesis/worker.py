@@ -52,7 +52,7 @@ def _work(job: dict[str, Any], emit: Emit) -> None:
     recipe = recipes.from_json(job["recipe"])
     model = import_module(job["module"]).build(recipe.seed)
     shots = rig.shots(recipe, model.radius)
-    train = [shot for i, shot in enumerate(shots) if i % recipe.test_every]
+    train = [shot for i, shot in enumerate(shots) if not recipe.is_held_out(i)]
     surface = np.concatenate([part.vertices for part in model.parts])
     emit(
         "built",

@@ -7,13 +7,38 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
-from datasets.synthesis.objects import beetle, noise, seed, surface
+from datasets.synthesis.objects import beetle, connector, fern, lettering, locust, noise, seed, spider, surface
 from datasets.synthesis.objects.model import bounding_sphere_centre
 
-RECIPES = {"seed": seed, "beetle": beetle}
-TRIANGLES = {"seed": (0.5e6, 0.9e6), "beetle": (0.7e6, 1.4e6)}
-STRANDS = {"seed": (200, 1000), "beetle": (5000, 7000)}
+RECIPES = {
+    "beetle": beetle,
+    "connector": connector,
+    "fern": fern,
+    "locust": locust,
+    "seed": seed,
+    "spider": spider,
+}
+TRIANGLES = {
+    "beetle": (0.7e6, 1.4e6),
+    "connector": (1.0e6, 1.4e6),
+    "fern": (1.2e6, 1.5e6),
+    "locust": (0.9e6, 1.5e6),
+    "seed": (0.5e6, 0.9e6),
+    "spider": (0.8e6, 1.3e6),
+}
+STRANDS = {
+    "beetle": (5000, 7000),
+    "connector": (30, 100),
+    "fern": (1500, 4000),
+    "locust": (5000, 8000),
+    "seed": (200, 1000),
+    "spider": (25_000, 40_000),
+}
+LEGS = {"beetle": 6, "locust": 6, "spider": 8}
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +51,10 @@ def model(request, models):
     return models[request.param]
 
 
-def test_the_same_number_grows_the_same_bytes_and_another_number_another_seed(models):
-    assert seed.build(0).digest() == models["seed"].digest()
-    assert seed.build(1).digest() != models["seed"].digest()
+@pytest.mark.parametrize("name", ["seed", "locust", "spider"])
+def test_the_same_number_grows_the_same_bytes_and_another_number_another_individual(models, name):
+    assert RECIPES[name].build(0).digest() == models[name].digest()
+    assert RECIPES[name].build(1).digest() != models[name].digest()
 
 
 def test_the_digest_sees_every_array_and_number(models):
@@ -85,11 +111,58 @@ def test_albedo_varies_at_the_scale_of_a_few_vertices(model):
     assert np.abs(ends[:, 0] - ends[:, 1]).mean() > 0.06 * ends.mean()
 
 
+@pytest.mark.parametrize("name", sorted(LEGS))
+def test_an_animal_stands_on_all_its_feet(models, name):
+    vertices = np.concatenate([part.vertices for part in models[name].parts])
+    low = vertices[vertices[:, 2] < vertices[:, 2].min() + 0.12][::5]  # mm
+    i, j = cKDTree(low).query_pairs(0.2, output_type="ndarray").T
+    feet, _ = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=2 * [len(low)]), directed=False)
+    assert feet == LEGS[name]
+
+
 def test_bounding_sphere_of_a_cap_is_the_sphere_through_its_rim():
     angle = np.linspace(0, 2 * np.pi, 400, dtype=np.float32)
     rim = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
     cap = np.concatenate([rim, [[0, 0, 0.3]], 0.5 * rim + np.array([0, 0, 0.2])]).astype(np.float32)
     np.testing.assert_allclose(bounding_sphere_centre(cap + 5), [5, 5, 5], atol=5e-3)
+
+
+def part_of(model, name):
+    return next(part for part in model.parts if part.name == name)
+
+
+def pieces_of(part):
+    """The connected pieces of a part: their number, and for each face the number of its piece."""
+    edges = part.faces[:, [0, 1, 1, 2]].reshape(-1, 2).T
+    graph = coo_array((np.ones(edges.shape[1], dtype=bool), edges), shape=2 * (len(part.vertices),))
+    count, label = connected_components(graph, directed=False)
+    return count, label[part.faces[:, 0]]
+
+
+def test_every_leaflet_of_the_fern_is_a_closed_thin_sheet_with_two_outward_surfaces(models):
+    leaves = part_of(models["fern"], "leaves")
+    count, piece = pieces_of(leaves)
+    assert count > 150
+    a, b, c = (leaves.vertices[leaves.faces[:, k]].astype(np.float64) for k in range(3))
+    area = np.bincount(piece, np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
+    volume = np.bincount(piece, np.einsum("fk,fk->f", a, np.cross(b, c)) / 6)
+    thickness = volume / (area / 2)  # mm; negative where the faces look inwards
+    assert thickness.min() > 0
+    assert 0.015 < np.median(thickness) < thickness.max() < 0.060
+
+
+def test_the_connector_has_two_rows_of_contacts_and_a_tab_at_each_end(models):
+    metal = part_of(models["connector"], "contacts")
+    count, piece = pieces_of(metal)
+    assert count == 2 * connector.CONTACTS + 2
+    tips = np.array([metal.vertices[metal.faces[piece == number, 0]].max(axis=0)[2] for number in range(count)])
+    assert (tips > 0.5).sum() == 2 * connector.CONTACTS  # the tabs end below
+
+
+def test_letters_are_as_far_from_points_as_their_strokes():
+    corner = lettering.strokes("L", height=6.0, centre=(2.0, 3.0))  # from (0, 6) down to (0, 0) and on to (4, 0)
+    far = lettering.distance([0, 2, 7, -1], [3, 1, 4, 9], corner)
+    np.testing.assert_allclose(far, [0, 1, 5, np.hypot(1, 3)], atol=1e-5)
 
 
 # ------------------------------------------------------------------------------------------- noise and meshes

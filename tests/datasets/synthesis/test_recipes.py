@@ -104,6 +104,8 @@ def test_hash_changes_with_every_key_and_with_the_synthesizer(monkeypatch):
         {"sensor": recipes.Sensor(4000.0, 4.0)},
         {"pose_error": recipes.PoseError(0.1, 0.01)},
         {"test_focus": recipes.Focus("fixed", (0.0, 0.0))},
+        {"test_f_number": 9.0},
+        {"focus": recipes.Focus("stack", recipe.focus.range, steps=2)},
     ]
     hashes = {recipe.hash, *(replace(recipe, **change).hash for change in changes)}
     monkeypatch.setattr(recipes, "VERSION", recipes.VERSION + 1)
@@ -112,14 +114,17 @@ def test_hash_changes_with_every_key_and_with_the_synthesizer(monkeypatch):
 
 def test_what_recipes_did_not_have_from_the_start_is_written_only_where_it_is_used():
     recipe = recipes.load("beetle", "demo")
-    assert not {"sensor", "pose_error", "test_focus"} & set(recipe.as_json())
+    assert not {"sensor", "pose_error", "test_focus", "test_f_number"} & set(recipe.as_json())
     assert "blades" not in recipe.as_json()["lens"]
+    assert "steps" not in recipe.as_json()["focus"]
     full = replace(
         recipe,
         lens=replace(recipe.lens, blades=6),
+        focus=recipes.Focus("stack", (-0.5, 0.5), steps=4),
         sensor=recipes.Sensor(4000.0, 4.0),
         pose_error=recipes.PoseError(0.1, 0.01),
         test_focus=recipes.Focus("fixed", (0.0, 0.0)),
+        test_f_number=9.0,
     )
     assert recipes.from_json(full.as_json()) == full
     assert recipes.from_json({**recipe.as_json(), "sensor": None}) == recipe
@@ -181,6 +186,13 @@ REFUSED = [
     ({"focus": {"policy": "consistent", "range": [-2, -1.5]}}, "both equal where consistent"),
     ({"test_focus": {"policy": "jitter", "range": [0.8, 0]}}, "test_focus: range is [0.8, 0.0]"),
     ({"test_focus": 3}, "test_focus is 3; it must be a mapping"),
+    ({"test_focus": {"policy": "stack", "range": [0, 1], "steps": 2}}, "test_focus: policy is stack"),
+    ({"test_f_number": 0}, "test_f_number is 0.0; it must be greater than 0"),
+    ({"focus": {"policy": "stack", "range": [0, 1]}}, "focus: steps is 1; it must be at least 2"),
+    ({"focus": {"policy": "jitter", "range": [0, 1], "steps": 2}}, "focus: steps is 2; it must be at least 2"),
+    ({"focus": {"policy": "stack", "range": [0, 1], "steps": 0}}, "focus: steps is 0; it must be at least 2"),
+    ({"focus": {"policy": "stack", "range": [0, 1], "steps": 3}}, "must be a multiple of the 3 steps"),
+    ({"focus": {"policy": "stack", "range": [0, 1], "steps": 4}}, "4 poses with every 8th held out are too few"),
     ({"lens": {**BASE["lens"], "blades": 2}}, "blades is 2; it must be from 3 to 64"),
     ({"sensor": {"full_well": 0, "read_noise": 1}}, "0.0 electrons at white"),
     ({"sensor": {"full_well": 4000}}, "sensor lacks the key read_noise"),

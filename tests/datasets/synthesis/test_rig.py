@@ -98,6 +98,29 @@ def test_held_out_views_may_be_focused_elsewhere_and_the_others_stay_as_they_wer
         assert i % DEMO.test_every or -1.0 <= offset <= -0.5
 
 
+def test_a_stack_goes_from_near_to_far_at_every_pose_and_is_held_out_whole():
+    stack = replace(DEMO, views=48, test_every=4, focus=recipes.Focus("stack", (-1.0, 1.0), steps=3))
+    views = rig.shots(stack, RADIUS)
+    assert len(views) == 48
+    distance = rig.camera_distance(stack, RADIUS)
+    for pose in range(16):
+        of_pose = views[3 * pose : 3 * pose + 3]
+        assert all(np.array_equal(view.camera.c2w, of_pose[0].camera.c2w) for view in of_pose)
+        focus = [view.lens.focus_distance for view in of_pose]
+        assert focus == pytest.approx([distance - RADIUS, distance, distance + RADIUS])
+        held_out = {stack.is_held_out(3 * pose + step) for step in range(3)}
+        assert held_out == {pose % 4 == 0}
+    assert len({view.camera.position.tobytes() for view in views}) == 16
+
+
+def test_held_out_views_may_be_taken_with_another_aperture():
+    other = replace(DEMO, test_f_number=8.0)
+    for i, (before, after) in enumerate(zip(rig.shots(DEMO, RADIUS), rig.shots(other, RADIUS), strict=True)):
+        assert after.lens == replace(before.lens, f_number=before.lens.f_number if i % DEMO.test_every else 8.0)
+        assert np.array_equal(after.camera.c2w, before.camera.c2w)
+        assert after.camera.fx == before.camera.fx
+
+
 def test_poses_told_are_off_by_what_the_recipe_says_but_for_held_out_ones():
     recipe = replace(DEMO, views=400, pose_error=recipes.PoseError(rotation=0.2, position=0.03))
     views = rig.shots(recipe, RADIUS)

@@ -135,6 +135,26 @@ def test_a_pose_error_is_in_what_the_capture_tells_and_in_nothing_else(pebble, s
         assert np.allclose(a.camera.c2w, b.camera.c2w)
 
 
+def test_a_stack_is_a_capture_with_all_photographs_of_a_pose_on_one_side_of_the_split(pebble, studio, tmp_path):
+    stack = replace(pebble, views=27, focus=Focus("stack", (-0.5, 0.5), steps=3))
+    capture = store.read(synthesize(stack, tmp_path / "stack").path)
+    assert [view.name for view in capture.test] == ["000", "001", "002", "024", "025", "026"]
+    assert len(capture.train) == 21
+    first, second, third = capture.test[:3]
+    assert first.focus_distance < second.focus_distance < third.focus_distance
+    assert np.allclose(first.camera.c2w, third.camera.c2w)
+
+
+def test_another_aperture_of_held_out_views_is_told_with_them_and_is_in_their_truth(pebble, studio, tmp_path):
+    capture = store.read(synthesize(replace(pebble, test_f_number=11.0), tmp_path / "out").path)
+    assert capture.optics.f_number == pebble.lens.f_number
+    for view in (*capture.train, *capture.test):
+        lens, truth = capture.lens(view), view.truth()
+        assert lens.f_number == (11.0 if view in capture.test else pebble.lens.f_number)
+        seen = truth.depth > 0
+        assert np.abs(truth.coc[seen] - lens.coc_radius(truth.depth[seen])).max() <= 0.002
+
+
 def test_consistent_focus_needs_no_leave_to_be_unfocused(pebble, studio, tmp_path):
     studio.unfocused = 7.0
     behind = replace(pebble, allow_unfocused=False, focus=Focus("consistent", (-1.5, -1.5)))
