@@ -17,11 +17,18 @@ Json = Annotated[bool, typer.Option("--json", help="print the table as JSON")]
 @app.command(help=VERBS["synth"])
 def synth(
     recipe: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="an object (bench list objects), a recipe's YAML file, macro8: eight objects, or pairs: for training"
         ),
-    ],
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="your own model instead: glb, gltf, obj, ply, stl, fbx, usd, usdz or blend")
+    ] = None,
+    size_mm: Annotated[float | None, typer.Option(help="of the model: diameter of the sphere around it")] = None,
+    texture: Annotated[
+        str | None, typer.Option(help="of the model: own, or fractal in its place  [default: own]")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="demo, small, paper, or a YAML file  [default: demo]")] = None,
     out: Annotated[
         Path | None,
@@ -40,26 +47,29 @@ def synth(
 ) -> int:
     """Render captures or training pairs, or go on with what was interrupted."""
     from bench import suite
-    from bench.synth import render
+    from bench.synth import chosen, default_folder, render
     from datasets.synthesis.recipes import SUITES
 
+    own_model = {"model": model, "size-mm": size_mm, "texture": texture}
     if recipe == "pairs":
         from bench.training_pairs import render_pairs
 
-        refuse({"preset": preset}, "bench synth OBJECT")
+        refuse({"preset": preset, **own_model}, "`bench synth`, but not for pairs")
         return render_pairs(count, out, as_json, size=size, seed=seed, jobs=jobs)
-    refuse({"count": count, "size": size, "seed": seed}, "bench synth pairs")
-    if recipe in SUITES:
+    refuse({"count": count, "size": size, "seed": seed}, "`bench synth pairs`")
+    if recipe in SUITES and all(value is None for value in own_model.values()):
         return suite.render(recipe, preset, out, jobs, as_json)
     if jobs is not None:
         raise InputError(f"--jobs is for suites ({', '.join(SUITES)}) and pairs; a single capture uses all cores.")
-    return render(recipe, preset, out, as_json)
+
+    wanted = chosen(recipe, preset, model, size_mm, texture)
+    return render(wanted, out or default_folder(str(model or recipe), preset), as_json)
 
 
 def refuse(options: Mapping[str, object], verb: str) -> None:
-    """Raise InputError if any of the options that only `verb` has was given."""
+    """Raise InputError if any of the options that only `verb`, in words, has was given."""
     if given := [f"--{name}" for name, value in options.items() if value is not None]:
-        raise InputError(f"{given[0]} is an option of `{verb}`, and of nothing else here.")
+        raise InputError(f"{given[0]} is an option of {verb}.")
 
 
 @app.command("import", help=VERBS["import"])
@@ -125,7 +135,7 @@ def sheet(
     from datasets.pairs import holds_pairs, open_pairs
 
     if len(captures) == 1 and holds_pairs(captures[0]):
-        refuse({"view": view}, "bench sheet CAPTURE")
+        refuse({"view": view}, "`bench sheet CAPTURE`")
         write_pairs_sheet(out, open_pairs(captures[0]), side)
     else:
         write_contact_sheet(out, [open_capture(capture) for capture in captures], view, side)

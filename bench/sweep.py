@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from itertools import product
@@ -60,6 +61,8 @@ def varied(base: recipes.Recipe, changes: Mapping[str, Any]) -> recipes.Recipe:
                 raise InputError(f"--vary {key}: {name} of a recipe holds no keys.")
         inner[last] = value
     recipe = recipes.from_json(document)
+    if base.model is not None and recipe.model is not None:
+        recipe = replace(recipe, model=replace(recipe.model, path=base.model.path))
     return with_coc(recipe, changes[COC]) if COC in changes else recipe
 
 
@@ -68,6 +71,8 @@ def with_coc(recipe: recipes.Recipe, diameter: object) -> recipes.Recipe:
     px. It falls as 1 / N, so one number tells it. Raises InputError unless `diameter` is a positive number."""
     if isinstance(diameter, bool) or not isinstance(diameter, int | float) or not diameter > 0:
         raise InputError(f"--vary coc={diameter}: the diameter of a circle of confusion in px must be greater than 0.")
+    if recipe.model is not None:
+        raise InputError("--vary coc cannot know the surface of a model's file: vary lens.f_number.")
     points, radius = _surface(recipe.object, recipe.seed)
     largest = max(
         float(np.abs(view.lens.coc_radius(view.camera.depth(points))).max()) for view in rig.shots(recipe, radius)

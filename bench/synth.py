@@ -9,16 +9,32 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from datasets.errors import InputError
 from datasets.synthesis import recipes
 from datasets.synthesis.synthesize import Progress, SynthesisResult, synthesize
 
 T = TypeVar("T")
 
 
-def render(what: str, preset: str | None, out: Path | None, as_json: bool) -> int:
-    """Render the recipe that `what` and `preset` name into `out` and say where it is; the exit code."""
-    recipe = recipes.load(what, preset)
-    folder = out or default_folder(what, preset)
+def chosen(
+    what: str | None, preset: str | None, model: Path | None, size_mm: float | None, texture: str | None
+) -> recipes.Recipe:
+    """The recipe that the options name: an object's, a file's, or that of a model's file. Raises InputError."""
+    if (what is None) == (model is None):
+        raise InputError("Name what to photograph: an object, a recipe's YAML file, or --model FILE; one of them.")
+    if model is None:
+        if size_mm is not None or texture is not None:
+            raise InputError(
+                "--size-mm and --texture belong to --model; a recipe says `model: {file, size_mm, texture}`."
+            )
+        return recipes.load(str(what), preset)
+    if size_mm is None:
+        raise InputError(f"--model {model} needs --size-mm: the diameter in mm of the sphere around it.")
+    return recipes.load_model(model, size_mm, texture or recipes.TEXTURES[0], preset)
+
+
+def render(recipe: recipes.Recipe, folder: Path, as_json: bool) -> int:
+    """Render the recipe into `folder` and say where it is; the exit code."""
     result = watched(recipe, folder)
     if as_json:
         print(json.dumps({"path": str(result.path), "outcome": result.outcome}))
@@ -30,9 +46,9 @@ def render(what: str, preset: str | None, out: Path | None, as_json: bool) -> in
 
 
 def default_folder(what: str, preset: str | None) -> Path:
-    """captures/OBJECT-PRESET, or captures/NAME for a recipe's file."""
-    name = f"{what}-{Path(preset or 'demo').stem}" if what in recipes.objects() else Path(what).stem
-    return Path("captures") / name
+    """captures/OBJECT-PRESET, as for a model's file, or captures/NAME for a recipe's file."""
+    name = Path(what).stem
+    return Path("captures") / (name if recipes.is_file(what) else f"{name}-{Path(preset or 'demo').stem}")
 
 
 def watched(recipe: recipes.Recipe, folder: Path) -> SynthesisResult:
@@ -43,9 +59,15 @@ def watched(recipe: recipes.Recipe, folder: Path) -> SynthesisResult:
 def shown(folder: Path, work: Callable[[Callable[[Progress], None]], T]) -> T:
     """What `work` gives, which fills `folder` and says how far it is: a bar on a terminal, else a line each time."""
     console = Console(stderr=True)
+
+    def warn(progress: Progress) -> None:
+        if progress.warning:
+            console.print(f"Warning: {progress.warning}", highlight=False, markup=False, soft_wrap=True)
+
     if not console.is_terminal:
 
         def say(progress: Progress) -> None:
+            warn(progress)
             line = f"{folder}: {progress.done}/{progress.total} {progress.text}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -55,6 +77,7 @@ def shown(folder: Path, work: Callable[[Callable[[Progress], None]], T]) -> T:
         task = bar.add_task(str(folder), total=None)
 
         def advance(progress: Progress) -> None:
+            warn(progress)
             bar.update(task, completed=progress.done, total=progress.total, description=progress.text)
 
         return work(advance)

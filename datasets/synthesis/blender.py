@@ -36,21 +36,24 @@ def render(
 ) -> Generator[Event, None, None]:
     """Have a worker render `tasks` (index of a view, name of a pass) to EXR files in `folder`; its events.
 
-    Events: "ready" (blender), "built" (radius, exposure, triangles, strands, digest, unfocused), "rendered"
-    (view, pass, file, seconds) for each task in order, "done". `threads`: 0 takes all cores; the pictures
-    do not depend on it. Closing the generator ends the worker.
+    Events: "ready" (blender), "built" (radius, exposure, triangles, strands, digest, unfocused, and of a model its
+    colours), "rendered" (view, pass, file, seconds) for each task in order, "done". `threads`: 0 takes all cores; the
+    pictures do not depend on it. Closing the generator ends the worker.
 
-    Raises InputError if Blender cannot run here or was killed; RuntimeError with its traceback if it failed.
+    Raises InputError if Blender cannot run here, was killed, or finds the recipe or its model wrong; RuntimeError with
+    its traceback if it failed.
     """
+    model = str(recipe.model.path) if recipe.model and recipe.model.path else None
     job = {
         "recipe": recipe.as_json(),
-        "module": OBJECTS[recipe.object],
+        "module": None if recipe.model else OBJECTS[recipe.object],
+        "model": model,
         "threads": threads,
         "tasks": [{"view": view, "pass": kind, "file": str(render_path(folder, view, kind))} for view, kind in tasks],
     }
     path = folder / "job.json"
     path.write_text(json.dumps(job))
-    yield from events(_WORKER, [str(path)], folder / "blender.log")
+    yield from events(_WORKER, [str(path)], folder / "blender.log", model)
 
 
 def render_path(folder: Path, view: int, kind: str) -> Path:
@@ -58,22 +61,28 @@ def render_path(folder: Path, view: int, kind: str) -> Path:
     return folder.absolute() / f"{view:03d}.{kind}.exr"
 
 
-def events(module: str, arguments: list[str], log: Path | None) -> Generator[Event, None, None]:
+def events(
+    module: str, arguments: list[str], log: Path | None, model: str | None = None
+) -> Generator[Event, None, None]:
     """What a worker, started from `module`, tells until it ends; what it prints besides goes to `log`.
 
-    Closing the generator ends the worker. Raises InputError if Blender cannot run here or was killed; RuntimeError
-    with the end of the log if it failed.
+    model: the file that it reads first, between "ready" and "built". Closing the generator ends the worker. Raises
+    InputError if Blender cannot run here or was killed; RuntimeError with the end of the log if it failed.
     """
     with (log or Path(os.devnull)).open("w") as stderr:
         worker = _start(module, arguments, stderr)
     stdin, stdout = worker.stdin, worker.stdout
     if stdin is None or stdout is None:
         raise RuntimeError("The worker was started without its pipes.")
+    last = ""
     try:
         for line in stdout:
             event = json.loads(line)
+            last = event["event"]
             if event["event"] == "unavailable":
                 raise InputError(_unavailable(event["module"], event["reason"]))
+            if event["event"] == "refused":
+                raise InputError(event["reason"])
             yield event
         code = worker.wait()
     finally:
@@ -81,6 +90,10 @@ def events(module: str, arguments: list[str], log: Path | None) -> Generator[Eve
         worker.wait()
         stdin.close()
         stdout.close()
+    if code < 0 and model is not None and last == "ready":
+        raise InputError(
+            f"Blender crashed (signal {-code}) on the model {model}: it is damaged, or too large for this memory."
+        )
     if code < 0:
         raise InputError(
             f"The Blender process was killed (signal {-code}; out of memory?): what is finished is kept, and "

@@ -8,7 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from types import UnionType
 from typing import Any, cast, get_args, get_origin
 
 from datasets.errors import InputError
+from datasets.synthesis import model_files
 
 # Of the synthesizer: to be raised whenever the same recipe would give other pictures.
 VERSION = 1
@@ -26,7 +27,7 @@ PACKAGE = "datasets.synthesis.objects"
 
 # Keys that recipes did not have from the start: at their default they are not written, so that the hash of a recipe
 # that does without them stays what it was.
-LATER = ("blades", "steps", "sensor", "pose_error", "test_focus", "test_f_number")
+LATER = ("blades", "steps", "sensor", "pose_error", "test_focus", "test_f_number", "model")
 
 # Name of a suite: its objects. The first four are small things as the seed paper's own captures show, the others stand
 # for its shrunken models of everyday size.
@@ -34,6 +35,14 @@ SUITES = {"macro8": ("grain", "locust", "seed", "spider", "beetle", "connector",
 
 # Name of an object: the module whose `build(seed)` makes its `Model`.
 OBJECTS = {name: f"{PACKAGE}.{name}" for name in ("beetle", "connector", "fern", "locust", "seed", "spider")}
+
+# What makes an object of a model's file, and what `per_object` of a preset calls all of these.
+_IMPORTER = "datasets.synthesis.imported"
+_MODEL = "model"
+
+# Beyond these magnifications there is nothing to learn: below, nothing is out of focus; above, a microscope's
+# diffraction, which is not simulated, would hide the defocus, and Blender's single precision the geometry.
+MAGNIFICATIONS = (0.01, 100.0)
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,25 @@ class PoseError:
 
 
 @dataclass(frozen=True)
+class ModelFile:
+    """A model of the user's own, imported by Blender.
+
+    file: its name; size_mm: diameter that its bounding sphere gets; texture: a name in TEXTURES;
+    content: `model_files.content` of it. path: where the file lies, which is no part of the recipe.
+    """
+
+    file: str
+    size_mm: float
+    content: str
+    texture: str = "own"
+    path: Path | None = field(default=None, compare=False)
+
+
+# `own`: the materials of the file; `fractal`: a seeded albedo with detail at every scale in their place.
+TEXTURES = ("own", "fractal")
+
+
+@dataclass(frozen=True)
 class Samples:
     """Samples per pixel of the sharp and of the defocused render."""
 
@@ -103,7 +131,7 @@ class Samples:
 class Recipe:
     """Everything that decides the pixels of a synthetic capture.
 
-    object: a name in OBJECTS; seed: of the object, the rig, the focus and the render noise.
+    object: a name in OBJECTS, or with `model` any; seed: of the object, the rig, the focus and the render noise.
     size: width and height in px. views: photographs. test_every: of every so many poses one is held out.
     field: width of the field of view over the diameter of the object's bounding sphere, which with
     `sensor_width` gives the magnification m, and with it the distance f (1 + 1 / m).
@@ -132,6 +160,7 @@ class Recipe:
     pose_error: PoseError | None = None
     test_focus: Focus | None = None
     test_f_number: float | None = None
+    model: ModelFile | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -142,8 +171,9 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """SHA-256 over the recipe, the synthesizer's version and the source of the object."""
-        identity = {"version": VERSION, "recipe": self.as_json(), "source": source_hash(self.object)}
+        """SHA-256 over the recipe, the synthesizer's version and the source of the object or of the importer."""
+        source = source_hash(None if self.model else self.object)
+        identity = {"version": VERSION, "recipe": self.as_json(), "source": source}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
@@ -153,10 +183,10 @@ class Recipe:
 
 
 def _plain(value: Any) -> Any:
-    """A dataclass as a mapping, without what is `LATER` and at its default."""
+    """A dataclass as a mapping, without what does not compare, and what is `LATER` and at its default."""
     if not is_dataclass(value):
         return value
-    parts = [(part, getattr(value, part.name)) for part in fields(value)]
+    parts = [(part, getattr(value, part.name)) for part in fields(value) if part.compare]
     return {part.name: _plain(own) for part, own in parts if part.name not in LATER or own != part.default}
 
 
@@ -178,15 +208,18 @@ def objects() -> dict[str, str]:
     return {name: _title(_source(module)) for name, module in OBJECTS.items()}
 
 
-def source_hash(name: str) -> str:
-    """SHA-256 over the source that decides how an object looks: `sources`, by name and content."""
+def source_hash(name: str | None) -> str:
+    """SHA-256 over the source that decides how an object (None: an imported model) looks: `sources`, by name and
+    content."""
     digests = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in sources(name)]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def sources(name: str) -> list[Path]:
-    """The module of an object, the studio, and whatever these import of the objects' package; sorted."""
-    return sorted(closure((OBJECTS[name], f"{PACKAGE}.stage"), (PACKAGE,)).values())
+def sources(name: str | None) -> list[Path]:
+    """The module of an object (None: the importer), the studio, and whatever these import of the objects' package;
+    sorted."""
+    module = _IMPORTER if name is None else OBJECTS[name]
+    return sorted(closure((module, f"{PACKAGE}.stage"), (PACKAGE,)).values())
 
 
 def closure(modules: Iterable[str], packages: Sequence[str]) -> dict[str, Path]:
@@ -231,12 +264,14 @@ def load(what: str | Path, preset: str | None = None) -> Recipe:
     """The recipe of an object (by name, at `preset`, by default `demo`) or of a YAML file (by path).
 
     A file holds the keys of `Recipe`, and may name a `preset:` that it changes; `per_object:` gives
-    changes for some objects. A preset is named as in `presets`, or is such a file itself, sought first beside
-    the file that names it. Raises InputError in one sentence for anything unknown, missing or wrong.
+    changes for some objects, and under `model` for models from files. A preset is named as in `presets`, or is such
+    a file itself, sought first beside the file that names it. `model:` names a file beside it, and needs no
+    `content`; the object is then called after that file. Raises InputError in one sentence for anything unknown,
+    missing or wrong.
     """
     text = str(what)
     folder = Path()
-    if _is_file(text):
+    if is_file(text):
         own = _read(Path(text), "recipe")
         named = own.pop("preset", None)
         if preset is not None and named is not None and named != preset:
@@ -247,22 +282,43 @@ def load(what: str | Path, preset: str | None = None) -> Recipe:
     else:
         known(text, OBJECTS, "object")
         own, where, base = {"object": text}, f"preset {preset or 'demo'}", preset or "demo"
-    layers = [own, *_presets(base, folder)]
+    return _assembled([own, *_presets(base, folder)], where)
+
+
+def load_model(path: Path, size_mm: float, texture: str = "own", preset: str | None = None) -> Recipe:
+    """The recipe that photographs the model in the file `path`, by default at the preset `demo`. Raises InputError."""
+    own = {"model": {"file": str(path), "size_mm": size_mm, "texture": texture}}
+    return _assembled([own, *_presets(preset or "demo", Path())], str(path))
+
+
+def _assembled(layers: list[dict[str, Any]], where: str) -> Recipe:
+    """The recipe of these layers, what is said first holding."""
     name = next((layer["object"] for layer in layers if "object" in layer), None)
-    if not isinstance(name, str):
-        raise InputError(f"{where} names no object; known are {', '.join(OBJECTS)}.")
-    known(name, OBJECTS, "object")
+    imported = any(layer.get("model") is not None for layer in layers)
+    if not imported:
+        if not isinstance(name, str):
+            raise InputError(f"{where} names no object; known are {', '.join(OBJECTS)}.")
+        known(name, OBJECTS, "object")
     document: dict[str, Any] = {}
     for layer in reversed(layers):
         per_object = layer.pop("per_object", {})
         if not isinstance(per_object, dict):
             raise InputError(f"{where}: per_object must map names of objects to changes.")
         for key, changes in per_object.items():
-            known(str(key), OBJECTS, "object")
+            known(str(key), (*OBJECTS, _MODEL), "object")
             if not isinstance(changes, dict):
                 raise InputError(f"{where}: per_object: {key} is {changes!r}; it must be a mapping.")
-        document = _merged(document, _merged(layer, per_object.get(name, {})))
-    return _parse(Recipe, document, where)
+        document = _merged(document, _merged(layer, per_object.get(_MODEL if imported else name, {})))
+    model = document.pop("model", None)
+    if model is None:
+        return _parse(Recipe, document, where)
+    asked = _parse(ModelFile, {"content": "", **model} if isinstance(model, dict) else model, f"{where}: model")
+    path = Path(asked.file)
+    found = model_files.content(path, own=asked.texture == "own")
+    if asked.content not in ("", found):
+        raise InputError(f"{where}: the model {path} has changed: its content is {found}, not {asked.content}.")
+    recipe = _parse(Recipe, {"object": path.stem, **document}, where)
+    return replace(recipe, model=replace(asked, file=path.name, content=found, path=path))
 
 
 def known(name: str, names: Iterable[str], kind: str) -> None:
@@ -274,7 +330,8 @@ def known(name: str, names: Iterable[str], kind: str) -> None:
         raise InputError(f"There is no {kind} {name!r}; {hint}")
 
 
-def _is_file(text: str) -> bool:
+def is_file(text: str) -> bool:
+    """Whether this names a YAML file, and not an object or a preset."""
     return Path(text).suffix in (".yaml", ".yml")
 
 
@@ -283,7 +340,7 @@ def _presets(name: object, folder: Path) -> list[dict[str, Any]]:
     layers: list[dict[str, Any]] = []
     seen: set[Path] = set()
     while name is not None:
-        if _is_file(str(name)):
+        if is_file(str(name)):
             beside = folder / str(name)
             path = beside if beside.exists() else Path(str(name))
         else:
@@ -310,6 +367,9 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
         raise InputError(f"The {kind} {path} cannot be read ({error}).") from None
     if not isinstance(document, dict):
         raise InputError(f"The {kind} {path} holds no keys; a {kind} is a mapping.")
+    model = document.get("model")
+    if isinstance(model, dict) and isinstance(model.get("file"), str):
+        document["model"] = {**model, "file": str(path.parent / model["file"])}
     return document
 
 
@@ -330,11 +390,11 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise InputError(f"{where} is {value!r}; it must be a mapping.")
-        parts = {field.name: field for field in fields(kind)}
+        parts = {part.name: part for part in fields(kind) if part.compare}
         for key in value:
             known(str(key), parts, f"key in {where}:")
-        for name, field in parts.items():
-            if name not in value and field.default is MISSING:
+        for name, part in parts.items():
+            if name not in value and part.default is MISSING:
                 raise InputError(f"{where} lacks the key {name}.")
         made = {key: _parse(parts[key].type, value[key], f"{where}: {key}") for key in value}
         return cast(Callable[..., Any], kind)(**made)
@@ -408,8 +468,24 @@ def _check(recipe: Recipe) -> None:
             f"sensor: {recipe.sensor.full_well} electrons at white, read with {recipe.sensor.read_noise}: the first "
             "must be greater than 0, the second at least 0."
         )
+    if recipe.model is not None:
+        _check_model(recipe.model, lens.sensor_width / recipe.field)
     if recipe.pose_error is not None and min(recipe.pose_error.rotation, recipe.pose_error.position) < 0:
         raise InputError("pose_error: rotation and position are standard deviations; they must be at least 0.")
+
+
+def _check_model(model: ModelFile, width: float) -> None:
+    """`width`: of the object that would fill the sensor at life size, mm."""
+    known(model.texture, TEXTURES, "texture")
+    if model.size_mm <= 0:
+        raise InputError(f"model: size_mm is {model.size_mm}; it must be greater than 0.")
+    smallest, largest = width / MAGNIFICATIONS[1], width / MAGNIFICATIONS[0]
+    if not smallest <= model.size_mm <= largest:
+        raise InputError(
+            f"A model of {model.size_mm:g} mm makes no macro photograph with this lens: its size must be from "
+            f"{smallest:.2g} to {largest:.4g} mm, where the magnification is from {MAGNIFICATIONS[1]:g} to "
+            f"{MAGNIFICATIONS[0]:g}."
+        )
 
 
 def _check_focus(focus: Focus, key: str, lens: Lens, width: float) -> None:

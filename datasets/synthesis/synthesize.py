@@ -21,17 +21,24 @@ from datasets.synthesis.recipes import VERSION, Recipe
 from datasets.synthesis.rig import Shot, camera_distance, shots, told_cameras
 from datasets.synthesis.workfolder import claimed, is_there, partial_of, plain_disk_errors
 
+_GRAY = (
+    "the model, or a part of it, has no material and no vertex colours, and is gray: there is little on it that "
+    "defocus could blur, so take --texture fractal."
+)
+
 # Above this CoC radius (px), in every training view, a part of the surface counts as never in focus.
 UNFOCUSED_RADIUS = 1.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` views, or training pairs, are on disk; `text` says what has just happened, in a few words."""
+    """`done` of `total` views, or training pairs, are on disk; `text` says what has just happened, in a few words, and
+    `warning`, in one sentence, what is wrong with the object, if anything."""
 
     done: int
     total: int
     text: str
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,11 @@ def synthesize(
 
     Raises InputError in one sentence, nothing being lost, if `out` holds anything else than this very
     capture or is damaged (file by file), if it is in use, unwritable or the disk is full, if Blender cannot
-    run here, or if the rig leaves part of the surface unfocused.
+    run here, if it cannot read the recipe's model, or if the rig leaves part of the surface unfocused.
     """
     out = Path(out)
+    if recipe.model is not None:
+        shots(recipe, recipe.model.size_mm / 2)  # raises, before anything is written, where no camera can stand
     partial = partial_of(out)
     with plain_disk_errors(out):
         if is_there(recipe, out):
@@ -101,6 +110,8 @@ def _render_missing(recipe: Recipe, partial: Path, progress: Callable[[Progress]
                 _check_focus(recipe, said["unfocused"])
                 _check_same_object(partial, said)
                 placed = shots(recipe, said["radius"])
+                if "gray" in said.get("colours", ()):
+                    progress(Progress(len(done), len(names), f"the {recipe.object} is gray", _GRAY))
             if kind == "rendered":
                 shot, render = placed[event["view"]], Path(event["file"])
                 seconds[event["pass"]] = event["seconds"]
@@ -122,7 +133,7 @@ def _check_focus(recipe: Recipe, unfocused: float) -> None:
     if unfocused >= UNFOCUSED_RADIUS and not allowed:
         raise InputError(
             f"Parts of the {recipe.object} would be in focus in no training view (the 99th percentile over "
-            f"its vertices of the smallest CoC radius is {unfocused:.2f} px, and must be below "
+            f"its surface of the smallest CoC radius is {unfocused:.2f} px, and must be below "
             f"{UNFOCUSED_RADIUS:g}): widen the focus range, raise the f-number, or set allow_unfocused."
         )
 
@@ -228,7 +239,7 @@ def _finish(recipe: Recipe, partial: Path) -> Path:
         "recipe": recipe.as_json(),
         "recipe_hash": recipe.hash,
         "blender": said["blender"],
-        "object": {key: said[key] for key in ("radius", "exposure", "triangles", "strands", "digest")},
+        "object": {key: said[key] for key in said if key not in ("blender", "unfocused")},
         "camera_distance_mm": distance,
         "magnification": recipe.lens.focal_length / (distance - recipe.lens.focal_length),
         "pixel_pitch_mm": pitch,

@@ -2,8 +2,8 @@
 
     python -m datasets.synthesis.worker JOB.json     (without a job it says which Blender it has, and ends)
 
-Blender is GPL-3.0: nothing else in the project imports it (but for `objects.stage`, which only this process
-calls), and the rest speaks to it through files and pipes. The job is what `datasets.synthesis.blender.render`
+Blender is GPL-3.0: nothing else in the project imports it (but for `objects.stage` and `imported`, which only this
+process calls), and the rest speaks to it through files and pipes. The job is what `datasets.synthesis.blender.render`
 writes; each event is one JSON line on the standard output that the process was started with, and whatever
 Blender prints goes to the standard error. The process ends when its standard input is closed, that is, when
 its parent dies, however that dies.
@@ -15,20 +15,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from datasets.cameras import OPENGL_FROM_OPENCV, Camera
+from datasets.errors import InputError
 from datasets.optics import ThinLens
-from datasets.synthesis import recipes, rig
+from datasets.synthesis import develop, model_files, recipes, rig
+from datasets.synthesis.objects.model import Model
 
 Emit = Callable[..., None]
 
 # Each pass has noise of its own; "repeat" is the defocused pass again, to measure that noise.
 PASSES = ("sharp", "defocused", "repeat")
+
+_EXPOSURE_SAMPLES = 32  # per pixel of the views that the exposure of a model is measured from
 
 
 def main(work: Callable[[dict[str, Any], Emit], None]) -> int:
@@ -42,34 +48,30 @@ def main(work: Callable[[dict[str, Any], Emit], None]) -> int:
         return 3
     emit("ready", blender=bpy.app.version_string)
     if len(sys.argv) > 1:
-        work(json.loads(Path(sys.argv[1]).read_text()), emit)
+        try:
+            work(json.loads(Path(sys.argv[1]).read_text()), emit)
+        except InputError as error:
+            emit("refused", reason=str(error))
+            return 2
     return 0
 
 
 def _work(job: dict[str, Any], emit: Emit) -> None:
-    from datasets.synthesis.objects import stage
-
     recipe = recipes.from_json(job["recipe"])
-    model = import_module(job["module"]).build(recipe.seed)
-    shots = rig.shots(recipe, model.radius)
-    train = [shot for i, shot in enumerate(shots) if not recipe.is_held_out(i)]
-    surface = np.concatenate([part.vertices for part in model.parts])
-    emit(
-        "built",
-        radius=model.radius,
-        exposure=model.exposure,
-        triangles=model.triangles,
-        strands=model.strands,
-        digest=model.digest(),
-        unfocused=float(np.quantile(rig.never_in_focus(surface, train), 0.99)),
-    )
-    scene = stage.prepare_scene(model.radius, job["threads"])
-    stage.to_blender(model, scene)
-    del model, surface
+    if recipe.model is None:
+        scene, surface, built = _object(import_module(job["module"]).build(recipe.seed), job["threads"])
+    else:
+        scene, surface, built = _model(recipe, recipe.model, Path(job["model"]), job["threads"])
     # Depth and coverage are all that is used; sample 0 of the pinhole pass makes depth exact.
     scene.view_layers[0].use_pass_position = False
     scene.view_layers[0].use_pass_object_index = False
     set_up(scene, max(recipe.samples.sharp, recipe.samples.defocused))
+    if recipe.model is not None:
+        built["exposure"] = _exposure(scene, recipe, built["radius"], Path(job["model"]))
+    shots = rig.shots(recipe, built["radius"])
+    train = [shot for i, shot in enumerate(shots) if not recipe.is_held_out(i)]
+    emit("built", **built, unfocused=float(np.quantile(rig.never_in_focus(surface, train), 0.99)))
+    del surface
     samples = {"sharp": recipe.samples.sharp}
     for task in job["tasks"]:
         shot, kind = shots[task["view"]], task["pass"]
@@ -79,6 +81,70 @@ def _work(job: dict[str, Any], emit: Emit) -> None:
         render(scene, Path(task["file"]), samples.get(kind, recipe.samples.defocused), seed)
         emit("rendered", **task, seconds=round(time.perf_counter() - start, 3))
     emit("done")
+
+
+def _object(model: Model, threads: int) -> tuple[Any, np.ndarray, dict[str, Any]]:
+    """The scene of a procedural object, points on its surface [P, 3] mm, and what to say of it."""
+    from datasets.synthesis.objects import stage
+
+    scene = stage.prepare_scene(model.radius, threads)
+    stage.to_blender(model, scene)
+    built = {
+        "radius": model.radius,
+        "exposure": model.exposure,
+        "triangles": model.triangles,
+        "strands": model.strands,
+        "digest": model.digest(),
+    }
+    return scene, np.concatenate([part.vertices for part in model.parts]), built
+
+
+def _model(
+    recipe: recipes.Recipe, model: recipes.ModelFile, path: Path, threads: int
+) -> tuple[Any, np.ndarray, dict[str, Any]]:
+    """The scene of a model of the user's own, points on its surface [P, 3] mm, and what to say of it."""
+    from datasets.synthesis import imported
+    from datasets.synthesis.objects import stage
+
+    scene = stage.prepare_scene(model.size_mm / 2, threads)
+    made = imported.import_model(path, model.size_mm / 2, model.texture, model.content, recipe.seed, scene)
+    if model_files.content(path, own=model.texture == "own") != model.content:
+        raise InputError(f"The model {path} has changed while it was read: start again.")
+    built = {
+        "radius": made.radius,
+        "triangles": made.triangles,
+        "strands": 0,
+        "digest": made.digest,
+        "colours": list(made.colours),
+    }
+    return scene, made.surface, built
+
+
+def _exposure(scene: Any, recipe: recipes.Recipe, radius: float, path: Path) -> float:
+    """What to multiply renders by for the 99th percentile of the object's pixels to be 0.9, from eight small views."""
+    fixed = replace(
+        recipe,
+        size=(64, 64),
+        views=8,
+        test_every=8,
+        seed=0,
+        rig=recipes.Rig("hemisphere", (0.0, 72.0)),
+        focus=recipes.Focus("fixed", (0.0, 0.0)),
+        test_focus=None,
+    )
+    levels = []
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "exposure.exr"
+        for shot in rig.shots(fixed, radius):
+            set_camera(scene, shot.camera, shot.lens, defocus=False)
+            render(scene, file, _EXPOSURE_SAMPLES, 0)
+            light, alpha, _ = develop.read_render(file)
+            levels.append(light[alpha > 0.99].ravel())
+    seen = np.concatenate(levels)
+    white = float(np.quantile(seen, 0.99)) if len(seen) else 0.0
+    if not white > 0:
+        raise InputError(f"The model {path} shows black in every photograph: take --texture fractal.")
+    return float(f"{0.9 / white:.4g}")
 
 
 # ---------------------------------------------------------------- Blender as the thin lens

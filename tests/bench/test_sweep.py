@@ -81,6 +81,16 @@ def test_names_of_captures_tell_what_was_varied() -> None:
     assert sweep.label("beetle-demo", {"coc": 8, "focus.range": [-0.2, 0.8]}) == "beetle-demo-coc8-range_-0.2_0.8"
 
 
+def test_a_model_from_a_file_may_vary_but_for_its_blur_in_px(tmp_path: Path) -> None:
+    (tmp_path / "thing.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    base = recipes.load_model(tmp_path / "thing.obj", 6)
+    model = sweep.varied(base, {"model.size_mm": 3, "views": 8}).model
+    assert model == replace(base.model, size_mm=3.0)
+    assert model.path == tmp_path / "thing.obj"
+    with pytest.raises(InputError, match=r"vary lens\.f_number"):
+        sweep.varied(base, {"coc": 4})
+
+
 def test_captures_are_rendered_and_contested_and_the_score_is_plotted_against_the_blur(
     ball: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

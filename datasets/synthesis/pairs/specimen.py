@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from datasets.synthesis.objects.hair import grown, tinted
 from datasets.synthesis.objects.model import Floats, Hairs, Model, Part, centred
 from datasets.synthesis.objects.noise import fbm, smoothstep
-from datasets.synthesis.objects.surface import displaced, scattered, vertex_normals
+from datasets.synthesis.objects.surface import displaced, scattered
 from datasets.synthesis.pairs import bodies, implicit
 from datasets.synthesis.pairs.bodies import Body, Maker, united
 from datasets.synthesis.pairs.paint import painted, palette
@@ -274,8 +274,3 @@ def _scaled(model: Model, scale: float) -> Model:
         ),
         radius=model.radius * scale,
     )
-
-
-def normals_of(part: Part) -> Floats:
-    """Unit normals [V, 3]."""
-    return vertex_normals(part.vertices, part.faces)

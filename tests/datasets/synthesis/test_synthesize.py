@@ -15,7 +15,7 @@ from datasets.errors import InputError
 from datasets.images import read_exr, write_exr
 from datasets.synthesis import blender, develop
 from datasets.synthesis import synthesize as module
-from datasets.synthesis.recipes import Focus, PoseError, Sensor
+from datasets.synthesis.recipes import Focus, PoseError, Sensor, load_model
 from datasets.synthesis.rig import camera_distance
 from datasets.synthesis.synthesize import Progress, synthesize
 
@@ -339,3 +339,14 @@ def test_a_killed_worker_and_a_failed_one_are_told_apart(fake_bpy, tmp_path):
     fake_bpy("raise ValueError('broken')")
     with pytest.raises(RuntimeError, match="ValueError: broken"):
         list(blender.events("datasets.synthesis.worker", [json.dumps({})], tmp_path / "log"))
+
+
+def test_a_crash_while_a_model_is_read_is_blamed_on_the_model(fake_bpy, tmp_path):
+    (tmp_path / "thing.stl").write_text("solid")
+    fake_bpy(
+        "import os, types\napp = types.SimpleNamespace(version_string='5')\n"
+        "def __getattr__(name): os.kill(os.getpid(), 11)"
+    )
+    with pytest.raises(InputError, match=r"crashed \(signal 11\) on the model .*thing\.stl: it is damaged"):
+        synthesize(load_model(tmp_path / "thing.stl", 6), tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
