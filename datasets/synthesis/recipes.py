@@ -34,7 +34,7 @@ LATER = ("blades", "steps", "sensor", "pose_error", "test_focus", "test_f_number
 SUITES = {"macro8": ("grain", "locust", "seed", "spider", "beetle", "connector", "coral", "fern")}
 
 # Name of an object: the module whose `build(seed)` makes its `Model`.
-OBJECTS = {name: f"{PACKAGE}.{name}" for name in ("beetle", "connector", "fern", "locust", "seed", "spider")}
+OBJECTS = {name: f"{PACKAGE}.{name}" for name in sorted(SUITES["macro8"])}
 
 # What makes an object of a model's file, and what `per_object` of a preset calls all of these.
 _IMPORTER = "datasets.synthesis.imported"

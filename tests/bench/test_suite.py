@@ -52,7 +52,7 @@ def test_objects_are_rendered_side_by_side_and_share_the_cores(studio, tmp_path:
         f"{tmp_path / 'seed-small'} was there already, whole.",
         f"Let contestants compete on them: bench run {tmp_path / 'beetle-small'} {tmp_path / 'seed-small'}",
     ]
-    assert f"{tmp_path / 'seed-small'}: 1/64 view 000: 1.0 s" in told.err
+    assert f"{tmp_path / 'seed-small'}: 1/48 view 000: 1.0 s" in told.err
 
 
 def test_one_that_is_refused_does_not_keep_the_others(studio, tmp_path: Path, capsys) -> None:

@@ -11,13 +11,31 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from datasets.synthesis.objects import beetle, connector, fern, lettering, locust, noise, seed, spider, surface
+from datasets.synthesis.objects import (
+    beetle,
+    connector,
+    coral,
+    coral_colony,
+    fern,
+    grain,
+    grain_packing,
+    grain_solids,
+    implicit,
+    lettering,
+    locust,
+    noise,
+    seed,
+    spider,
+    surface,
+)
 from datasets.synthesis.objects.model import bounding_sphere_centre
 
 RECIPES = {
     "beetle": beetle,
     "connector": connector,
+    "coral": coral,
     "fern": fern,
+    "grain": grain,
     "locust": locust,
     "seed": seed,
     "spider": spider,
@@ -25,7 +43,9 @@ RECIPES = {
 TRIANGLES = {
     "beetle": (0.7e6, 1.4e6),
     "connector": (1.0e6, 1.4e6),
+    "coral": (1.0e6, 1.5e6),
     "fern": (1.2e6, 1.5e6),
+    "grain": (1.0e6, 1.5e6),
     "locust": (0.9e6, 1.5e6),
     "seed": (0.5e6, 0.9e6),
     "spider": (0.8e6, 1.3e6),
@@ -33,7 +53,9 @@ TRIANGLES = {
 STRANDS = {
     "beetle": (5000, 7000),
     "connector": (30, 100),
+    "coral": (200, 1000),
     "fern": (1500, 4000),
+    "grain": (0, 0),
     "locust": (5000, 8000),
     "seed": (200, 1000),
     "spider": (25_000, 40_000),
@@ -51,7 +73,7 @@ def model(request, models):
     return models[request.param]
 
 
-@pytest.mark.parametrize("name", ["seed", "locust", "spider"])
+@pytest.mark.parametrize("name", ["coral", "grain", "locust", "seed", "spider"])
 def test_the_same_number_grows_the_same_bytes_and_another_number_another_individual(models, name):
     assert RECIPES[name].build(0).digest() == models[name].digest()
     assert RECIPES[name].build(1).digest() != models[name].digest()
@@ -127,6 +149,9 @@ def test_bounding_sphere_of_a_cap_is_the_sphere_through_its_rim():
     np.testing.assert_allclose(bounding_sphere_centre(cap + 5), [5, 5, 5], atol=5e-3)
 
 
+# ------------------------------------------------------------------------------------------------ each object
+
+
 def part_of(model, name):
     return next(part for part in model.parts if part.name == name)
 
@@ -165,7 +190,70 @@ def test_letters_are_as_far_from_points_as_their_strokes():
     np.testing.assert_allclose(far, [0, 1, 5, np.hypot(1, 3)], atol=1e-5)
 
 
+def test_the_grains_rest_against_each_other_in_one_clump():
+    rng = np.random.default_rng(5)
+    solids = [maker(rng, size) for size in (0.5, 1.4) for maker in grain_solids_of_every_kind()]
+    packing = grain_packing.packed(solids, rng)
+    assert packing.clumps == 1
+    assert packing.overlap < 0.10
+    touched = np.bincount(packing.contacts.ravel(), minlength=len(solids))
+    assert touched.min() > 0
+    loose = replace(packing, contacts=packing.contacts[(packing.contacts != 3).all(axis=1)])
+    assert loose.clumps > 1
+
+
+def grain_solids_of_every_kind():
+    return (
+        grain_solids.broken,
+        grain_solids.worn,
+        grain_solids.blocky,
+        grain_solids.rhombic,
+        grain_solids.dodecahedral,
+        grain_solids.octahedral,
+        grain_solids.platy,
+        grain_solids.columnar,
+    )
+
+
+def test_every_kind_of_grain_is_closed_faces_outwards_and_is_as_wide_as_asked():
+    directions, faces = surface.icosphere(16)
+    for maker in grain_solids_of_every_kind():
+        for number in range(8):
+            points, _, _ = maker(np.random.default_rng(number), 1.2).surface(directions)
+            across = np.cbrt(6 / np.pi * enclosed_volume(points, faces))
+            assert 0.7 * 1.2 < across < 1.3 * 1.2, maker.__name__
+
+
+def test_the_parts_of_grain_and_coral_face_outwards(models):
+    for part in (*models["grain"].parts, *models["coral"].parts):
+        assert enclosed_volume(part.vertices, part.faces) > 0.1, part.name
+
+
+def test_the_coral_is_one_piece_with_hundreds_of_cups_and_one_that_leads_each_tip(models):
+    (body,) = models["coral"].parts
+    assert pieces_of(body)[0] == 1
+    rng = np.random.default_rng(0)
+    colony = coral_colony.branches(rng, np.zeros(3))
+    cups = coral_colony.corallites(colony, rng)
+    assert 250 < len(cups.radius) < 900
+    forks = {tuple(branch.axis[0]) for branch in colony}
+    tips = [branch.axis[-1] for branch in colony if tuple(branch.axis[-1]) not in forks]
+    assert cups.axial.sum() == len(tips) >= 6
+
+
 # ------------------------------------------------------------------------------------------- noise and meshes
+
+
+def test_blended_rods_face_outwards_and_enclose_what_they_should():
+    blend = implicit.Blend(np.full(3, -1.0), (80, 80, 80), step=0.025, width=0.03)
+    blend.add_cone((-0.3, 0, 0), (0.3, 0, 0), 0.4, 0.4)
+    rod = implicit.meshed(blend.distance, blend.low, blend.step)
+    expected = np.pi * (0.4**2 * 0.6 + 4 / 3 * 0.4**3)
+    assert enclosed_volume(*rod) == pytest.approx(expected, rel=0.01)
+
+    blend.add_cone((0, -0.3, 0.3), (0, 0.3, 0.3), 0.2, 0.3)  # a junction is filled, so the union grows
+    both = implicit.meshed(blend.distance, blend.low, blend.step)
+    assert enclosed_volume(*both) > 1.1 * expected
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def test_presets_are_of_the_sizes_they_promise():
     sizes = {name: recipes.load("beetle", name) for name in recipes.presets()}
     assert {name: (r.size, r.views) for name, r in sizes.items()} == {
         "demo": ((128, 128), 32),
-        "small": ((200, 200), 64),
+        "small": ((200, 200), 48),
         "paper": ((800, 800), 100),
     }
     assert all(recipe.test_every == 8 and recipe.backdrop == "black" for recipe in sizes.values())
