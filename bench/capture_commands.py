@@ -1,5 +1,6 @@
 """The verbs that make captures and show them (Typer). Heavy imports happen inside them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,9 @@ Json = Annotated[bool, typer.Option("--json", help="print the table as JSON")]
 def synth(
     recipe: Annotated[
         str | None,
-        typer.Argument(help="an object (bench list objects), a recipe's YAML file, or macro8: eight objects"),
+        typer.Argument(
+            help="an object (bench list objects), a recipe's YAML file, macro8: eight objects, or pairs: for training"
+        ),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="your own model instead: glb, gltf, obj, ply, stl, fbx, usd, usdz or blend")
@@ -30,26 +33,43 @@ def synth(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="folder of the capture  [default: captures/OBJECT-PRESET]; of macro8, folder of its captures"
+            help="folder of the capture  [default: captures/OBJECT-PRESET]; of macro8, folder of its captures; of "
+            "pairs, their folder  [default: pairs]"
         ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="objects of macro8 at a time  [default: one per core]")
+        int | None, typer.Option(min=1, help="objects of macro8 or of pairs at a time  [default: one per core]")
     ] = None,
+    count: Annotated[int | None, typer.Option(help="of pairs")] = None,
+    size: Annotated[int | None, typer.Option(help="of pairs: px a side  [default: 128]")] = None,
+    seed: Annotated[int | None, typer.Option(help="of pairs: other objects  [default: 0]")] = None,
     as_json: Json = False,
 ) -> int:
-    """Render a capture, or go on with one that was interrupted."""
+    """Render captures or training pairs, or go on with what was interrupted."""
     from bench import suite
     from bench.synth import chosen, default_folder, render
     from datasets.synthesis.recipes import SUITES
 
-    if recipe in SUITES and model is None and size_mm is None and texture is None:
+    own_model = {"model": model, "size-mm": size_mm, "texture": texture}
+    if recipe == "pairs":
+        from bench.training_pairs import render_pairs
+
+        refuse({"preset": preset, **own_model}, "`bench synth`, but not for pairs")
+        return render_pairs(count, out, as_json, size=size, seed=seed, jobs=jobs)
+    refuse({"count": count, "size": size, "seed": seed}, "`bench synth pairs`")
+    if recipe in SUITES and all(value is None for value in own_model.values()):
         return suite.render(recipe, preset, out, jobs, as_json)
     if jobs is not None:
-        raise InputError(f"--jobs is for suites ({', '.join(SUITES)}); a single capture uses all cores.")
+        raise InputError(f"--jobs is for suites ({', '.join(SUITES)}) and pairs; a single capture uses all cores.")
 
     wanted = chosen(recipe, preset, model, size_mm, texture)
     return render(wanted, out or default_folder(str(model or recipe), preset), as_json)
+
+
+def refuse(options: Mapping[str, object], verb: str) -> None:
+    """Raise InputError if any of the options that only `verb`, in words, has was given."""
+    if given := [f"--{name}" for name, value in options.items() if value is not None]:
+        raise InputError(f"{given[0]} is an option of {verb}.")
 
 
 @app.command("import", help=VERBS["import"])
@@ -104,15 +124,20 @@ def convert(
 
 @app.command(help=VERBS["sheet"])
 def sheet(
-    captures: Annotated[list[str], typer.Argument(help="folders or names of captures")],
+    captures: Annotated[list[str], typer.Argument(help="folders or names of captures, or a folder of training pairs")],
     out: Annotated[Path, typer.Option(help="the PNG")] = Path("sheet.png"),
     view: Annotated[str | None, typer.Option(help="name of a view  [default: the most defocused one]")] = None,
     side: Annotated[int, typer.Option(min=16, max=2000, help="px of a cell")] = 256,
 ) -> int:
-    """Draw captures at a glance."""
-    from bench.contact_sheet import write_contact_sheet
+    """Draw captures, or training pairs, at a glance."""
+    from bench.contact_sheet import write_contact_sheet, write_pairs_sheet
     from datasets.captures import open_capture
+    from datasets.pairs import holds_pairs, open_pairs
 
-    write_contact_sheet(out, [open_capture(capture) for capture in captures], view, side)
+    if len(captures) == 1 and holds_pairs(captures[0]):
+        refuse({"view": view}, "`bench sheet CAPTURE`")
+        write_pairs_sheet(out, open_pairs(captures[0]), side)
+    else:
+        write_contact_sheet(out, [open_capture(capture) for capture in captures], view, side)
     print(f"{out} is drawn.")
     return 0

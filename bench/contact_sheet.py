@@ -1,4 +1,4 @@
-"""Captures at a glance: a row for each, sharp | photograph | depth | circles of confusion."""
+"""Captures at a glance: a row for each, sharp | photograph | depth | circles of confusion; and training pairs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,9 @@ from bench.blur_maps import diverging, sequential
 from bench.comparison import SIDE, most_defocused, save, sheet
 from datasets.capture import Capture, View
 from datasets.errors import InputError
+from datasets.pairs import Pairs
+
+PAIRS_SHOWN = 24
 
 
 def write_contact_sheet(path: Path, captures: Sequence[Capture], view: str | None, side: int = SIDE) -> None:
@@ -22,6 +25,20 @@ def write_contact_sheet(path: Path, captures: Sequence[Capture], view: str | Non
     """
     cells = [cell for capture in captures for cell in _row(capture, _chosen(capture, view))]
     save(sheet([(label, _squared(image, side)) for label, image in cells], columns=4), path)
+
+
+def write_pairs_sheet(path: Path, pairs: Pairs, side: int = SIDE) -> None:
+    """Write a PNG of up to 24 training pairs from all over the folder, two in a row: sharp, photograph, CoC."""
+    cells = []
+    for index in np.unique(np.linspace(0, len(pairs) - 1, PAIRS_SHOWN).round().astype(int)):
+        pair = pairs[int(index)]
+        most = max(1.0, float(np.ceil(np.abs(pair.coc).max())))
+        cells += [
+            (f"object {pair.facts['object_seed']}: sharp", pair.sharp),
+            (f"photograph {pair.facts['take']}, f/{pair.facts['f_number']:.1f}", pair.photograph),
+            (f"CoC radius, -{most:.0f} to {most:.0f} px", diverging(pair.coc / most, pair.mask > 0)),
+        ]
+    save(sheet([(label, _squared(image, side)) for label, image in cells], columns=6), path)
 
 
 def _chosen(capture: Capture, name: str | None) -> View:

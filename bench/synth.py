@@ -1,7 +1,9 @@
 """`bench synth` at the terminal: a rendering and how far it is, view by view."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -10,6 +12,8 @@ from rich.progress import Progress as Bar
 from datasets.errors import InputError
 from datasets.synthesis import recipes
 from datasets.synthesis.synthesize import Progress, SynthesisResult, synthesize
+
+T = TypeVar("T")
 
 
 def chosen(
@@ -49,6 +53,11 @@ def default_folder(what: str, preset: str | None) -> Path:
 
 def watched(recipe: recipes.Recipe, folder: Path) -> SynthesisResult:
     """Render `recipe` into `folder`, telling the terminal how far it is."""
+    return shown(folder, lambda say: synthesize(recipe, folder, say))
+
+
+def shown(folder: Path, work: Callable[[Callable[[Progress], None]], T]) -> T:
+    """What `work` gives, which fills `folder` and says how far it is: a bar on a terminal, else a line each time."""
     console = Console(stderr=True)
 
     def warn(progress: Progress) -> None:
@@ -62,7 +71,7 @@ def watched(recipe: recipes.Recipe, folder: Path) -> SynthesisResult:
             line = f"{folder}: {progress.done}/{progress.total} {progress.text}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-        return synthesize(recipe, folder, say)
+        return work(say)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Bar(TextColumn("{task.description}"), *columns, console=console) as bar:
         task = bar.add_task(str(folder), total=None)
@@ -71,4 +80,4 @@ def watched(recipe: recipes.Recipe, folder: Path) -> SynthesisResult:
             warn(progress)
             bar.update(task, completed=progress.done, total=progress.total, description=progress.text)
 
-        return synthesize(recipe, folder, advance)
+        return work(advance)

@@ -18,11 +18,13 @@ SYSTEM_LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxext6 libxkbcommon
 
 Event = dict[str, Any]
 
+_WORKER = "datasets.synthesis.worker"
+
 
 def why_unavailable() -> str | None:
     """One sentence on why Blender cannot run here, or None if it can. Starts it, for about a second."""
     try:
-        for _ in _events([], None):
+        for _ in events(_WORKER, [], None):
             pass
     except (InputError, RuntimeError) as error:
         return str(error)
@@ -51,7 +53,7 @@ def render(
     }
     path = folder / "job.json"
     path.write_text(json.dumps(job))
-    yield from _events([str(path)], folder / "blender.log", model)
+    yield from events(_WORKER, [str(path)], folder / "blender.log", model)
 
 
 def render_path(folder: Path, view: int, kind: str) -> Path:
@@ -59,10 +61,16 @@ def render_path(folder: Path, view: int, kind: str) -> Path:
     return folder.absolute() / f"{view:03d}.{kind}.exr"
 
 
-def _events(arguments: list[str], log: Path | None, model: str | None = None) -> Generator[Event, None, None]:
-    """What a worker tells; `model`: the file that it reads first, between "ready" and "built"."""
+def events(
+    module: str, arguments: list[str], log: Path | None, model: str | None = None
+) -> Generator[Event, None, None]:
+    """What a worker, started from `module`, tells until it ends; what it prints besides goes to `log`.
+
+    model: the file that it reads first, between "ready" and "built". Closing the generator ends the worker. Raises
+    InputError if Blender cannot run here or was killed; RuntimeError with the end of the log if it failed.
+    """
     with (log or Path(os.devnull)).open("w") as stderr:
-        worker = _start(arguments, stderr)
+        worker = _start(module, arguments, stderr)
     stdin, stdout = worker.stdin, worker.stdout
     if stdin is None or stdout is None:
         raise RuntimeError("The worker was started without its pipes.")
@@ -88,7 +96,7 @@ def _events(arguments: list[str], log: Path | None, model: str | None = None) ->
         )
     if code < 0:
         raise InputError(
-            f"The Blender process was killed (signal {-code}; out of memory?): finished views are kept, and "
+            f"The Blender process was killed (signal {-code}; out of memory?): what is finished is kept, and "
             "the same command goes on from there."
         )
     if code > 0:
@@ -96,8 +104,8 @@ def _events(arguments: list[str], log: Path | None, model: str | None = None) ->
         raise RuntimeError(f"The Blender worker failed with exit code {code}.\n{tail}")
 
 
-def _start(arguments: list[str], stderr: IO[str]) -> "subprocess.Popen[str]":
-    return worker_process.start("datasets.synthesis.worker", arguments, stderr)
+def _start(module: str, arguments: list[str], stderr: IO[str]) -> "subprocess.Popen[str]":
+    return worker_process.start(module, arguments, stderr)
 
 
 def _unavailable(module: str | None, reason: str) -> str:

@@ -7,7 +7,7 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ VERSION = 1
 
 PRESETS = Path(__file__).parent / "presets"
 
-_PACKAGE = "datasets.synthesis.objects"
+PACKAGE = "datasets.synthesis.objects"
 
 # Keys that recipes did not have from the start: at their default they are not written, so that the hash of a recipe
 # that does without them stays what it was.
@@ -34,7 +34,7 @@ LATER = ("blades", "steps", "sensor", "pose_error", "test_focus", "test_f_number
 SUITES = {"macro8": ("grain", "locust", "seed", "spider", "beetle", "connector", "coral", "fern")}
 
 # Name of an object: the module whose `build(seed)` makes its `Model`.
-OBJECTS = {name: f"{_PACKAGE}.{name}" for name in sorted(SUITES["macro8"])}
+OBJECTS = {name: f"{PACKAGE}.{name}" for name in sorted(SUITES["macro8"])}
 
 # What makes an object of a model's file, and what `per_object` of a preset calls all of these.
 _IMPORTER = "datasets.synthesis.imported"
@@ -218,23 +218,29 @@ def source_hash(name: str | None) -> str:
 def sources(name: str | None) -> list[Path]:
     """The module of an object (None: the importer), the studio, and whatever these import of the objects' package;
     sorted."""
+    module = _IMPORTER if name is None else OBJECTS[name]
+    return sorted(closure((module, f"{PACKAGE}.stage"), (PACKAGE,)).values())
+
+
+def closure(modules: Iterable[str], packages: Sequence[str]) -> dict[str, Path]:
+    """`modules` and whatever these import of `packages`, directly or not: source files by name of the module."""
     found: dict[str, Path] = {}
-    waiting = [_IMPORTER if name is None else OBJECTS[name], f"{_PACKAGE}.stage"]
+    waiting = list(modules)
     while waiting:
         module = waiting.pop()
         if module not in found:
             found[module] = _source(module)
-            waiting += _imports(found[module])
-    return sorted(found.values())
+            waiting += _imports(found[module], packages)
+    return found
 
 
-def _imports(source: Path) -> list[str]:
-    """Modules of the objects' package that `source` imports."""
+def _imports(source: Path, packages: Sequence[str]) -> list[str]:
+    """Modules of `packages` that `source` imports."""
     modules = []
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
-            modules += [f"{_PACKAGE}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{_PACKAGE}."):
+        if isinstance(node, ast.ImportFrom) and node.module in packages:
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(tuple(f"{p}." for p in packages)):
             modules.append(str(node.module))
     return modules
 

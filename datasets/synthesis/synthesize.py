@@ -32,8 +32,8 @@ UNFOCUSED_RADIUS = 1.0
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` views are on disk; `text` says what has just happened, in a few words, and `warning`, in one
-    sentence, what is wrong with the object, if anything."""
+    """`done` of `total` views, or training pairs, are on disk; `text` says what has just happened, in a few words, and
+    `warning`, in one sentence, what is wrong with the object, if anything."""
 
     done: int
     total: int

@@ -37,7 +37,8 @@ PASSES = ("sharp", "defocused", "repeat")
 _EXPOSURE_SAMPLES = 32  # per pixel of the views that the exposure of a model is measured from
 
 
-def main() -> int:
+def main(work: Callable[[dict[str, Any], Emit], None]) -> int:
+    """Say which Blender this is, and do the `work` of the job named on the command line, if any; the exit code."""
     emit = claim_stdout()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -48,7 +49,7 @@ def main() -> int:
     emit("ready", blender=bpy.app.version_string)
     if len(sys.argv) > 1:
         try:
-            _work(json.loads(Path(sys.argv[1]).read_text()), emit)
+            work(json.loads(Path(sys.argv[1]).read_text()), emit)
         except InputError as error:
             emit("refused", reason=str(error))
             return 2
@@ -224,4 +225,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(_work))

@@ -56,7 +56,7 @@ def claimed(recipe: Recipe, partial: Path) -> Iterator[None]:
 
     The lock goes with the process, however that ends. A folder in which no view was finished does not stay.
     """
-    with _locked(partial):
+    with locked(partial):
         if not any(partial.iterdir()):
             store.write_json(partial / "recipe.json", {"hash": recipe.hash, "recipe": recipe.as_json()})
         if not (partial / "recipe.json").is_file():
@@ -105,7 +105,8 @@ def _differences(recipe: Recipe, other: Any) -> str:
 
 
 @contextmanager
-def _locked(partial: Path) -> Iterator[None]:
+def locked(partial: Path) -> Iterator[None]:
+    """Hold the folder `partial`, made if need be, for this process alone; InputError if another one has it."""
     while True:
         partial.mkdir(parents=True, exist_ok=True)
         folder = os.open(partial, os.O_RDONLY)
@@ -128,5 +129,5 @@ def _is_full(out: Path) -> bool:
 
 def _full(out: Path) -> InputError:
     return InputError(
-        f"The disk of {out} is full: finished views are kept; make room, and the same command goes on there."
+        f"The disk of {out} is full: what is finished is kept; make room, and the same command goes on there."
     )

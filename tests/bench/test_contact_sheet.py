@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commandline import Bench
 from PIL import Image
 
 from bench.comparison import GAP, LABEL
-from bench.contact_sheet import write_contact_sheet
+from bench.contact_sheet import write_contact_sheet, write_pairs_sheet
 from datasets.capture import Capture
 from datasets.captures import open_capture
 from datasets.errors import InputError
+from datasets.pairs import KIND, MANIFEST, Shard, open_pairs, write_shard
+from datasets.store import write_json
 
 SIDE = 256
 
@@ -58,3 +61,29 @@ def test_what_cannot_be_shown_is_said(demo: Capture, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no sharp twins"):
         write_contact_sheet(tmp_path / "no.png", [blind], None)
     assert not (tmp_path / "no.png").exists()
+
+
+def test_training_pairs_stand_in_a_sheet_of_their_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photograph, sharp = rng.integers(0, 256, (2, 3, 128, 128, 3), dtype=np.uint8)
+    mask = np.full((3, 128, 128), 255, np.uint8)
+    coc = np.zeros((3, 128, 128), np.float16)
+    coc[:, 20:40], coc[:, 80:90] = 4.0, -4.0
+    facts = tuple({"object_seed": 7, "take": take, "f_number": 2.8} for take in range(3))
+    write_shard(tmp_path / "shard-00000.npz", Shard(photograph, sharp, mask, coc, facts))
+    entry = {"pairs": 3, "sha256": "not asked for"}
+    write_json(tmp_path / MANIFEST, {"kind": KIND, "size": 128, "shards": {"shard-00000.npz": entry}})
+    write_pairs_sheet(tmp_path / "sheet.png", open_pairs(tmp_path))
+    picture = np.asarray(Image.open(tmp_path / "sheet.png"))
+    for index, (row, column) in enumerate([(0, 0), (0, 3), (1, 0)]):
+        assert np.array_equal(cell(picture, row, column)[::2, ::2], sharp[index])
+        assert np.array_equal(cell(picture, row, column + 1)[::2, ::2], photograph[index])
+        behind, before = (cell(picture, row, column + 2)[line, 10] for line in (60, 170))
+        assert behind[0] > behind[2]
+        assert before[0] < before[2]
+
+
+def test_the_command_tells_pairs_from_captures(bench: Bench, tmp_path: Path) -> None:
+    write_json(tmp_path / MANIFEST, {"kind": KIND, "size": 128, "shards": {}})
+    assert "no finished pairs" in bench("sheet", tmp_path).stderr
+    assert "--view is an option of `bench sheet CAPTURE`" in bench("sheet", tmp_path, "--view", "008").stderr

@@ -338,7 +338,7 @@ def test_a_killed_worker_and_a_failed_one_are_told_apart(fake_bpy, tmp_path):
     assert "signal 9" in str(blender.why_unavailable())
     fake_bpy("raise ValueError('broken')")
     with pytest.raises(RuntimeError, match="ValueError: broken"):
-        list(blender._events([json.dumps({})], tmp_path / "log"))
+        list(blender.events("datasets.synthesis.worker", [json.dumps({})], tmp_path / "log"))
 
 
 def test_a_crash_while_a_model_is_read_is_blamed_on_the_model(fake_bpy, tmp_path):

@@ -1,0 +1,1 @@
+"""Training pairs: random objects that share no form with the benchmark's, photographed by the same exact lens."""
