@@ -8,7 +8,6 @@ import errno
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from datasets.captures import open_capture
 from datasets.color import to_uint8
 from datasets.images import read_rgb, write_exr, write_png
 from datasets.store import sha256
+from datasets.worker_process import end_with_parent
 from methods import configuration, contestants
 from methods.contestant import Diverged, Entry, Fitted, Kernel, Setting, Spread
 from reports import records, statistics
@@ -38,7 +38,7 @@ class BadOutput(RuntimeError):
 
 def main() -> None:
     """Read the job named on the command line and do it."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     job = json.loads(Path(sys.argv[1]).read_text())
     speak = Speaker()
     try:
@@ -65,11 +65,6 @@ def one_line(error: BaseException) -> str:
     """An error as one line for a table."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text[:300]
-
-
-def _die_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
 
 
 class Speaker:

@@ -8,11 +8,8 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
-
 from bench.environment import cores
+from bench.synth import telling
 from datasets.errors import InputError
 from datasets.synthesis import recipes
 from datasets.synthesis.synthesize import Progress, SynthesisResult, synthesize
@@ -30,21 +27,7 @@ def render(suite: str, preset: str | None, out: Path | None, jobs: int | None, a
     label = Path(preset or "demo").stem
     wanted = {(out or Path("captures")) / f"{name}-{label}": recipes.load(name, preset) for name in names}
     at_once = min(jobs or cores(), len(wanted))
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as bar:
-            tasks = {folder: bar.add_task(folder.name, total=recipe.views) for folder, recipe in wanted.items()}
-
-            def advance(folder: Path, progress: Progress) -> None:
-                bar.update(tasks[folder], completed=progress.done, description=f"{folder.name}: {progress.text}")
-
-            outcomes = render_all(wanted, at_once, advance)
-    else:
-
-        def say(folder: Path, progress: Progress) -> None:
-            line = f"{folder}: {progress.done}/{progress.total} {progress.text}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-
+    with telling() as say:
         outcomes = render_all(wanted, at_once, say)
     return _told(outcomes, as_json)
 

@@ -1,19 +1,19 @@
 """`bench synth` at the terminal: a rendering and how far it is, view by view."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from threading import Lock
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from datasets.errors import InputError
 from datasets.synthesis import recipes
 from datasets.synthesis.synthesize import Progress, SynthesisResult, synthesize
-
-T = TypeVar("T")
 
 
 def chosen(
@@ -53,31 +53,39 @@ def default_folder(what: str, preset: str | None) -> Path:
 
 def watched(recipe: recipes.Recipe, folder: Path) -> SynthesisResult:
     """Render `recipe` into `folder`, telling the terminal how far it is."""
-    return shown(folder, lambda say: synthesize(recipe, folder, say))
+    with telling() as say:
+        return synthesize(recipe, folder, partial(say, folder))
 
 
-def shown(folder: Path, work: Callable[[Callable[[Progress], None]], T]) -> T:
-    """What `work` gives, which fills `folder` and says how far it is: a bar on a terminal, else a line each time."""
+@contextmanager
+def telling() -> Iterator[Callable[[Path, Progress], None]]:
+    """What tells how far the work on a folder is: a bar for each on a terminal, else a line each time."""
     console = Console(stderr=True)
+    adding = Lock()  # folders are filled by threads of their own
 
-    def warn(progress: Progress) -> None:
-        if progress.warning:
-            console.print(f"Warning: {progress.warning}", highlight=False, markup=False, soft_wrap=True)
+    def line(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     if not console.is_terminal:
 
-        def say(progress: Progress) -> None:
-            warn(progress)
-            line = f"{folder}: {progress.done}/{progress.total} {progress.text}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        def say(folder: Path, progress: Progress) -> None:
+            if progress.warning:
+                line(f"Warning: {progress.warning}")
+            line(f"{folder}: {progress.done}/{progress.total} {progress.text}")
 
-        return work(say)
+        yield say
+        return
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Bar(TextColumn("{task.description}"), *columns, console=console) as bar:
-        task = bar.add_task(str(folder), total=None)
+        tasks: dict[Path, TaskID] = {}
 
-        def advance(progress: Progress) -> None:
-            warn(progress)
-            bar.update(task, completed=progress.done, total=progress.total, description=progress.text)
+        def advance(folder: Path, progress: Progress) -> None:
+            with adding:
+                if folder not in tasks:
+                    tasks[folder] = bar.add_task(str(folder), total=progress.total)
+            if progress.warning:
+                line(f"Warning: {progress.warning}")
+            text = f"{folder.name}: {progress.text}"
+            bar.update(tasks[folder], completed=progress.done, total=progress.total, description=text)
 
-        return work(advance)
+        yield advance

@@ -1,10 +1,11 @@
 """`bench synth pairs` at the terminal."""
 
 import json
-import os
+from functools import partial
 from pathlib import Path
 
-from bench.synth import shown
+from bench.environment import cores
+from bench.synth import telling
 from datasets.errors import InputError
 from datasets.synthesis.pairs.making import make_pairs
 from datasets.synthesis.pairs.order import Order
@@ -23,8 +24,8 @@ def render_pairs(
         raise InputError("How many training pairs shall it be? Say --count N.")
     usual, folder = Order(), out or Path("pairs")
     order = Order(usual.seed if seed is None else seed, usual.size if size is None else size)
-    workers = len(os.sched_getaffinity(0)) if jobs is None else jobs
-    result = shown(folder, lambda say: make_pairs(count, folder, order, workers, say))
+    with telling() as say:
+        result = make_pairs(count, folder, order, cores() if jobs is None else jobs, partial(say, folder))
     if as_json:
         print(json.dumps({"path": str(folder), "pairs": result.count, "outcome": result.outcome}))
     elif result.outcome == "already there":

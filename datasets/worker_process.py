@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -23,3 +24,14 @@ def start(module: str, arguments: Sequence[str], stderr: IO[str] | int) -> "subp
         env={**os.environ, "PYTHONPATH": path},
         start_new_session=True,  # Ctrl-C reaches the worker through us, once
     )
+
+
+def end_with_parent() -> None:
+    """Let this process, a worker, end when its standard input does: with whoever started it, however that ends."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(4)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -10,14 +10,14 @@ that is, when its parent dies.
 """
 
 import json
-import os
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from datasets.worker_process import end_with_parent
 
 MAX_FOCAL_LENGTH = 1000.0  # in widths of the image
 MAX_COEFFICIENT = 1e6
@@ -26,7 +26,7 @@ FATAL = 3  # of pycolmap's log: all else it says to a file that nobody reads
 
 
 def main(verb: str, folder: Path) -> int:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         import pycolmap
 
@@ -129,11 +129,6 @@ class _Counter:
 
 def _tell(what: str, done: int, total: int) -> None:
     print(json.dumps({"what": what, "done": done, "total": total}), flush=True)
-
-
-def _end_with_parent() -> None:
-    os.read(0, 1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ its parent dies, however that dies.
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +27,7 @@ from datasets.errors import InputError
 from datasets.optics import ThinLens
 from datasets.synthesis import develop, model_files, recipes, rig
 from datasets.synthesis.objects.model import Model
+from datasets.worker_process import end_with_parent
 
 Emit = Callable[..., None]
 
@@ -40,7 +40,7 @@ _EXPOSURE_SAMPLES = 32  # per pixel of the views that the exposure of a model is
 def main(work: Callable[[dict[str, Any], Emit], None]) -> int:
     """Say which Blender this is, and do the `work` of the job named on the command line, if any; the exit code."""
     emit = claim_stdout()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         import bpy
     except ImportError as error:
@@ -216,12 +216,6 @@ def claim_stdout() -> Emit:
         events.flush()
 
     return emit
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(4)
 
 
 if __name__ == "__main__":
