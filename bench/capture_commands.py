@@ -48,7 +48,7 @@ def synth(
     """Render captures or training pairs, or go on with what was interrupted."""
     from bench import suite
     from bench.synth import chosen, default_folder, render
-    from datasets.synthesis.recipes import SUITES
+    from datasets.synthesis.catalogue import SUITES
 
     own_model = {"model": model, "size-mm": size_mm, "texture": texture}
     if recipe == "pairs":

@@ -42,18 +42,20 @@ def metrics() -> list[dict[str, Any]]:
 
 def presets() -> list[dict[str, Any]]:
     """Budgets of `bench run` and sizes of `bench synth`."""
-    from datasets.synthesis import recipes
+    from datasets.synthesis import catalogue
     from methods.configuration import PRESETS
 
     budgets = [{"name": name, "of": "bench run", "title": title} for name, title in PRESETS.items()]
-    return budgets + [{"name": name, "of": "bench synth", "title": title} for name, title in recipes.presets().items()]
+    return budgets + [
+        {"name": name, "of": "bench synth", "title": title} for name, title in catalogue.presets().items()
+    ]
 
 
 def objects() -> list[dict[str, Any]]:
     """What `bench synth` can photograph."""
-    from datasets.synthesis import recipes
+    from datasets.synthesis import catalogue
 
-    return [{"name": name, "title": title} for name, title in recipes.objects().items()]
+    return [{"name": name, "title": title} for name, title in catalogue.objects().items()]
 
 
 KINDS: dict[str, Callable[[], list[dict[str, Any]]]] = {

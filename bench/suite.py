@@ -11,7 +11,7 @@ from queue import Empty, Queue
 from bench.environment import cores
 from bench.synth import telling
 from datasets.errors import InputError
-from datasets.synthesis import recipes
+from datasets.synthesis import catalogue, recipes
 from datasets.synthesis.synthesize import Progress, SynthesisResult, synthesize
 
 Outcome = SynthesisResult | Exception
@@ -23,7 +23,7 @@ def render(suite: str, preset: str | None, out: Path | None, jobs: int | None, a
 
     An object that fails does not keep the others from being rendered; it is told at the end.
     """
-    names = recipes.SUITES[suite]
+    names = catalogue.SUITES[suite]
     label = Path(preset or "demo").stem
     wanted = {(out or Path("captures")) / f"{name}-{label}": recipes.load(name, preset) for name in names}
     at_once = min(jobs or cores(), len(wanted))

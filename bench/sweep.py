@@ -16,7 +16,7 @@ from PIL import Image
 
 from bench.comparison import save
 from datasets.errors import InputError
-from datasets.synthesis import recipes, rig
+from datasets.synthesis import catalogue, recipes, rig
 
 COC = "coc"
 """The key that stands for the f-number at which the largest circle of confusion has this diameter in px."""
@@ -85,7 +85,7 @@ def with_coc(recipe: recipes.Recipe, diameter: object) -> recipes.Recipe:
 @cache
 def _surface(name: str, seed: int) -> tuple[np.ndarray, float]:
     """Vertices [P, 3] mm and bounding radius of an object."""
-    model = import_module(recipes.OBJECTS[name]).build(seed)
+    model = import_module(catalogue.OBJECTS[name]).build(seed)
     return np.concatenate([part.vertices for part in model.parts]), float(model.radius)
 
 

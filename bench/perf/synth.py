@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.environment import cores
 from bench.perf.rasterizer import environment
-from datasets.synthesis import blender, develop, recipes
+from datasets.synthesis import blender, catalogue, develop, recipes
 
 SIDE = 200
 """px, width and height of a view."""
@@ -48,7 +48,7 @@ def measure(
         "rows": [],
     }
     if result["reason"] is None:
-        for name in objects or recipes.OBJECTS:
+        for name in objects or catalogue.OBJECTS:
             if progress is not None:
                 progress(f"{name}, {side} x {side} px")
             recipe = replace(recipes.load(name, "small"), size=(side, side), samples=samples)

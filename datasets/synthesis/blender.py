@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from datasets import worker_process
 from datasets.errors import InputError
-from datasets.synthesis.recipes import OBJECTS, Recipe
+from datasets.synthesis.catalogue import OBJECTS
+from datasets.synthesis.recipes import Recipe
 
 # What bpy 5.0.1 needs of Debian 12 beyond its C library.
 SYSTEM_LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxext6 libxkbcommon0 libsm6 libice6 libxt6 libgl1"

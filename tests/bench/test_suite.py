@@ -8,7 +8,7 @@ import pytest
 
 from bench import suite
 from datasets.errors import InputError
-from datasets.synthesis import recipes
+from datasets.synthesis import catalogue
 from datasets.synthesis.synthesize import Progress, SynthesisResult
 
 
@@ -34,13 +34,13 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
     monkeypatch.setattr(suite, "synthesize", synthesize)
     monkeypatch.setattr(suite, "cores", lambda: 4)
-    monkeypatch.setitem(recipes.SUITES, "pair", ("beetle", "seed"))
+    monkeypatch.setitem(catalogue.SUITES, "pair", ("beetle", "seed"))
     return asked
 
 
 def test_the_suite_of_eight_is_eight_objects() -> None:
-    assert len(set(recipes.SUITES["macro8"])) == 8
-    assert set(recipes.SUITES["macro8"]) <= set(recipes.OBJECTS)
+    assert len(set(catalogue.SUITES["macro8"])) == 8
+    assert set(catalogue.SUITES["macro8"]) <= set(catalogue.OBJECTS)
 
 
 def test_objects_are_rendered_side_by_side_and_share_the_cores(studio, tmp_path: Path, capsys) -> None:

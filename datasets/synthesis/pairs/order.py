@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import pairs, store
 from datasets.errors import InputError
-from datasets.synthesis import blender, recipes
+from datasets.synthesis import blender, catalogue
 
 # Of the generator: to be raised whenever the same order would give other pictures.
 VERSION = 1
@@ -50,7 +50,7 @@ class Order:
 
 def identity(order: Order) -> dict[str, Any]:
     """What all pairs of a folder have in common, and what shows that none shows an object of the benchmark."""
-    generator = recipes.closure((WORKER,), (_PACKAGE, recipes.PACKAGE))
+    generator = catalogue.closure((WORKER,), (_PACKAGE, catalogue.PACKAGE))
     digests = {module: store.sha256(path) for module, path in sorted(generator.items())}
     try:
         libraries = {name: version(name) for name in _LIBRARIES}
@@ -73,7 +73,7 @@ def identity(order: Order) -> dict[str, Any]:
 def disjoint(generator: dict[str, str]) -> dict[str, Any]:
     """The benchmark's objects by hash of their sources, and which of their modules the generator uses, too."""
     objects = {
-        name: {"module": module, "source_hash": recipes.source_hash(name), "in_generator": module in generator}
-        for name, module in recipes.OBJECTS.items()
+        name: {"module": module, "source_hash": catalogue.source_hash(name), "in_generator": module in generator}
+        for name, module in catalogue.OBJECTS.items()
     }
-    return {"benchmark_objects": objects, "shared_tools": [m for m in generator if m.startswith(recipes.PACKAGE)]}
+    return {"benchmark_objects": objects, "shared_tools": [m for m in generator if m.startswith(catalogue.PACKAGE)]}

@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from datasets import store
-from datasets.synthesis import recipes
+from datasets.synthesis import catalogue, recipes
 
 
 @pytest.fixture
 def pebble(monkeypatch):
     """A recipe that renders in a second: nine views, 24 px, of tests/.../pebble.py."""
     here = str(Path(__file__).parent)
-    monkeypatch.setitem(recipes.OBJECTS, "pebble", "pebble")
+    monkeypatch.setitem(catalogue.OBJECTS, "pebble", "pebble")
     monkeypatch.setenv("PYTHONPATH", here)
     monkeypatch.syspath_prepend(here)
     return replace(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from datasets.errors import InputError
-from datasets.synthesis import model_files, recipes
+from datasets.synthesis import catalogue, model_files, recipes
 from datasets.synthesis.rig import never_in_focus, shots
 from datasets.synthesis.synthesize import UNFOCUSED_RADIUS, synthesize
 
@@ -68,7 +68,7 @@ def test_a_recipe_without_a_model_says_nothing_of_models():
 
 
 def test_the_source_that_counts_is_the_importer_and_the_studio():
-    assert {path.name for path in recipes.sources(None)} == {"imported.py", "stage.py", "model.py"}
+    assert {path.name for path in catalogue.sources(None)} == {"imported.py", "stage.py", "model.py"}
 
 
 def test_buffers_and_pictures_of_a_gltf_count_where_they_are_files(tmp_path):
@@ -114,7 +114,7 @@ def test_what_presets_say_for_an_object_is_not_for_a_model_of_that_name(tmp_path
     assert (recipes.load("seed").field, recipes.load("seed").lens.f_number) == (1.5, 1.6)
 
 
-@pytest.mark.parametrize("preset", recipes.presets())
+@pytest.mark.parametrize("preset", catalogue.presets())
 @pytest.mark.parametrize("size", [0.2, 6, 100])
 def test_whatever_its_shape_and_size_all_of_a_model_is_in_focus_somewhere(obj, preset, size):
     recipe = recipes.load_model(obj, size, preset=preset)

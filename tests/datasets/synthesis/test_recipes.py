@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from datasets.errors import InputError
-from datasets.synthesis import recipes
+from datasets.synthesis import catalogue, recipes
 
 
 def written(tmp_path, text):
@@ -17,7 +17,7 @@ def written(tmp_path, text):
 
 
 def test_presets_are_of_the_sizes_they_promise():
-    sizes = {name: recipes.load("beetle", name) for name in recipes.presets()}
+    sizes = {name: recipes.load("beetle", name) for name in catalogue.presets()}
     assert {name: (r.size, r.views) for name, r in sizes.items()} == {
         "demo": ((128, 128), 32),
         "small": ((200, 200), 48),
@@ -27,14 +27,14 @@ def test_presets_are_of_the_sizes_they_promise():
 
 
 def test_every_object_has_every_preset_and_a_title():
-    for name, title in recipes.objects().items():
+    for name, title in catalogue.objects().items():
         assert title
-        assert all(recipes.load(name, preset).object == name for preset in recipes.presets())
+        assert all(recipes.load(name, preset).object == name for preset in catalogue.presets())
 
 
 def test_listing_what_there_is_needs_neither_numpy_nor_blender():
     code = (
-        "import sys; from datasets.synthesis import recipes; recipes.presets(); recipes.objects();"
+        "import sys; from datasets.synthesis import catalogue, recipes; catalogue.presets(); catalogue.objects();"
         "print(sorted({'numpy', 'bpy', 'cv2', 'torch'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -65,7 +65,7 @@ def test_a_preset_may_be_a_file(tmp_path):
 
 
 def test_a_preset_that_is_whole_needs_no_other(tmp_path):
-    whole = (recipes.PRESETS / "small.yaml").read_text()
+    whole = (catalogue.PRESETS / "small.yaml").read_text()
     assert recipes.load("seed", str(written(tmp_path, whole))) == recipes.load("seed", "small")
 
 
@@ -131,13 +131,13 @@ def test_what_recipes_did_not_have_from_the_start_is_written_only_where_it_is_us
 
 
 def test_hash_covers_the_source_of_an_object_and_what_it_shares_but_no_other_object(tmp_path, monkeypatch):
-    names = {path.name for path in recipes.sources("seed")}
+    names = {path.name for path in catalogue.sources("seed")}
     assert {"seed.py", "noise.py", "model.py", "stage.py"} <= names
     assert "beetle.py" not in names
 
     (tmp_path / "stone.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(recipes.OBJECTS, "stone", "stone")
+    monkeypatch.setitem(catalogue.OBJECTS, "stone", "stone")
     recipe = replace(recipes.from_json(BASE), object="stone")
     before = recipe.hash
     (tmp_path / "stone.py").write_text("# another look")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.blender
 PARENT = """
 import json, sys
 from pathlib import Path
-from datasets.synthesis import blender, recipes
+from datasets.synthesis import blender, catalogue, recipes
 from datasets.synthesis.synthesize import synthesize
 
 start = blender._start
@@ -31,7 +31,7 @@ def start_and_tell(*arguments):
     print("worker", worker.pid, flush=True)
     return worker
 blender._start = start_and_tell
-recipes.OBJECTS["pebble"] = "pebble"
+catalogue.OBJECTS["pebble"] = "pebble"
 recipe = recipes.from_json(json.loads(sys.argv[1]))
 synthesize(recipe, Path(sys.argv[2]), lambda step: print("done", step.done, flush=True))
 """

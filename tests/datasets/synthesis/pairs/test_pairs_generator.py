@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from datasets.synthesis import recipes
+from datasets.synthesis import catalogue
 from datasets.synthesis.objects.surface import vertex_normals
 from datasets.synthesis.pairs import bodies, implicit, order, specimen, takes
 
-TOOLS = {f"{recipes.PACKAGE}.{name}" for name in ("hair", "model", "noise", "stage", "surface")}
+TOOLS = {f"{catalogue.PACKAGE}.{name}" for name in ("hair", "model", "noise", "stage", "surface")}
 SEEDS = range(500, 518)
 
 
@@ -128,11 +128,11 @@ def test_a_take_scales_with_the_size_of_the_picture(models):
 
 def test_no_module_of_an_object_decides_how_pairs_look():
     mine = order.identity(order.Order())["generator"]
-    assert {module for module in mine if module.startswith(recipes.PACKAGE)} == TOOLS
+    assert {module for module in mine if module.startswith(catalogue.PACKAGE)} == TOOLS
     proof = order.disjoint(mine)
-    assert set(proof["benchmark_objects"]) == set(recipes.OBJECTS)
+    assert set(proof["benchmark_objects"]) == set(catalogue.OBJECTS)
     assert not any(known["in_generator"] for known in proof["benchmark_objects"].values())
-    assert proof["benchmark_objects"]["beetle"]["source_hash"] == recipes.source_hash("beetle")
+    assert proof["benchmark_objects"]["beetle"]["source_hash"] == catalogue.source_hash("beetle")
     assert set(proof["shared_tools"]) == TOOLS
 
 
@@ -143,12 +143,12 @@ def test_none_is_loaded_when_an_object_is_built_and_all_that_is_loaded_is_hashed
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout))
-    assert not loaded & set(recipes.OBJECTS.values())
-    assert {name for name in loaded if name.startswith(recipes.PACKAGE + ".")} <= TOOLS
+    assert not loaded & set(catalogue.OBJECTS.values())
+    assert {name for name in loaded if name.startswith(catalogue.PACKAGE + ".")} <= TOOLS
     hashed = set(order.identity(order.Order())["generator"])
     assert {name for name in loaded if name.startswith("datasets.synthesis.pairs.")} <= hashed
 
 
 def test_the_proof_would_notice_an_object_in_the_generator():
-    borrowed = {**order.identity(order.Order())["generator"], recipes.OBJECTS["beetle"]: "hash"}
+    borrowed = {**order.identity(order.Order())["generator"], catalogue.OBJECTS["beetle"]: "hash"}
     assert order.disjoint(borrowed)["benchmark_objects"]["beetle"]["in_generator"]
