@@ -13,6 +13,7 @@ from bench.synth import telling
 from datasets.errors import InputError
 from datasets.synthesis import catalogue, recipes
 from datasets.synthesis.synthesize import Progress, SynthesisResult, synthesize
+from datasets.worker_process import dealt_cores
 
 Outcome = SynthesisResult | Exception
 Say = Callable[[Path, Progress], None]
@@ -37,25 +38,24 @@ def render_all(wanted: dict[Path, recipes.Recipe], at_once: int, say: Say) -> di
 
     Daemon threads: an interrupted command ends at once, and with it its Blenders; finished views are kept.
     """
-    threads = max(1, cores() // at_once)
     waiting: Queue[tuple[Path, recipes.Recipe]] = Queue()
     ended: Queue[tuple[Path, Outcome]] = Queue()
     for item in wanted.items():
         waiting.put(item)
 
-    def work() -> None:
+    def work(own_cores: tuple[int, ...]) -> None:
         while True:
             try:
                 folder, recipe = waiting.get_nowait()
             except Empty:
                 return
             try:
-                ended.put((folder, synthesize(recipe, folder, partial(say, folder), threads)))
+                ended.put((folder, synthesize(recipe, folder, partial(say, folder), own_cores)))
             except Exception as error:  # whatever it is, the others go on
                 ended.put((folder, error))
 
-    for _ in range(at_once):
-        threading.Thread(target=work, daemon=True).start()
+    for own_cores in dealt_cores(at_once):
+        threading.Thread(target=work, args=(own_cores,), daemon=True).start()
     found = dict(ended.get() for _ in wanted)
     return {folder: found[folder] for folder in wanted}
 

@@ -35,3 +35,18 @@ def end_with_parent() -> None:
         os._exit(4)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def dealt_cores(workers: int) -> list[tuple[int, ...]]:
+    """The numbers of the cores that this process may use, dealt out to so many workers, no core to two of them where
+    there are enough; empty where the system does not tell."""
+    if not hasattr(os, "sched_getaffinity"):
+        return [()] * workers
+    cores = sorted(os.sched_getaffinity(0))
+    return [tuple(cores[i::workers]) or (cores[i % len(cores)],) for i in range(workers)]
+
+
+def keep_to(cores: Sequence[int]) -> None:
+    """Keep this process to these cores, if any are named: before it starts threads, as many as it sees cores."""
+    if cores:
+        os.sched_setaffinity(0, cores)

@@ -33,13 +33,13 @@ def why_unavailable() -> str | None:
 
 
 def render(
-    recipe: Recipe, tasks: Sequence[tuple[int, str]], folder: Path, threads: int = 0
+    recipe: Recipe, tasks: Sequence[tuple[int, str]], folder: Path, cores: Sequence[int] = ()
 ) -> Generator[Event, None, None]:
     """Have a worker render `tasks` (index of a view, name of a pass) to EXR files in `folder`; its events.
 
     Events: "ready" (blender), "built" (radius, exposure, triangles, strands, digest, unfocused, and of a model its
-    colours), "rendered" (view, pass, file, seconds) for each task in order, "done". `threads`: 0 takes all cores; the
-    pictures do not depend on it. Closing the generator ends the worker.
+    colours), "rendered" (view, pass, file, seconds) for each task in order, "done". `cores`: numbers of those
+    to render on, by default all; the pictures do not depend on them. Closing the generator ends the worker.
 
     Raises InputError if Blender cannot run here, was killed, or finds the recipe or its model wrong; RuntimeError with
     its traceback if it failed.
@@ -49,7 +49,7 @@ def render(
         "recipe": recipe.as_json(),
         "module": None if recipe.model else OBJECTS[recipe.object],
         "model": model,
-        "threads": threads,
+        "cores": list(cores),
         "tasks": [{"view": view, "pass": kind, "file": str(render_path(folder, view, kind))} for view, kind in tasks],
     }
     path = folder / "job.json"

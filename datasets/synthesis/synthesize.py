@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +53,12 @@ def synthesize(
     recipe: Recipe,
     out: Path,
     progress: Callable[[Progress], None] = lambda _: None,
-    threads: int = 0,
+    cores: Sequence[int] = (),
 ) -> SynthesisResult:
     """Make the capture of `recipe` in the folder `out`, going on from what an interrupted call has finished.
 
     The result is the same, byte for byte but for the timings in its manifest, however often it was
-    interrupted. `threads`: of the renderer; 0 takes all cores.
+    interrupted. `cores`: numbers of those to render on; by default all.
 
     Raises InputError in one sentence, nothing being lost, if `out` holds anything else than this very
     capture or is damaged (file by file), if it is in use, unwritable or the disk is full, if Blender cannot
@@ -75,7 +75,7 @@ def synthesize(
         with claimed(recipe, partial), plain_disk_errors(out):
             if is_there(recipe, out):  # made by another run in the meantime
                 return SynthesisResult(out, "already there")
-            _render_missing(recipe, partial, progress, threads)
+            _render_missing(recipe, partial, progress, cores)
             capture = _finish(recipe, partial)
             os.rename(capture, out)
             shutil.rmtree(partial, ignore_errors=True)
@@ -86,7 +86,7 @@ def synthesize(
 # ---------------------------------------------------------------- views
 
 
-def _render_missing(recipe: Recipe, partial: Path, progress: Callable[[Progress], None], threads: int) -> None:
+def _render_missing(recipe: Recipe, partial: Path, progress: Callable[[Progress], None], cores: Sequence[int]) -> None:
     """Render every view that is not marked as done, and the repeats for the noise floor."""
     names = _names(recipe)
     done = {name for name in names if _is_done(partial, name)}
@@ -101,7 +101,7 @@ def _render_missing(recipe: Recipe, partial: Path, progress: Callable[[Progress]
     placed: list[Shot] = []
     seconds: dict[str, float] = {}
     progress(Progress(len(done), len(names), f"building the {recipe.object} in Blender"))
-    with closing(blender.render(recipe, tasks, attempt, threads)) as events:
+    with closing(blender.render(recipe, tasks, attempt, cores)) as events:
         for event in events:
             kind = event.pop("event")
             if kind in ("ready", "built"):

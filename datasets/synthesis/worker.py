@@ -27,7 +27,7 @@ from datasets.errors import InputError
 from datasets.optics import ThinLens
 from datasets.synthesis import develop, model_files, recipes, rig
 from datasets.synthesis.objects.model import Model
-from datasets.worker_process import end_with_parent
+from datasets.worker_process import end_with_parent, keep_to
 
 Emit = Callable[..., None]
 
@@ -41,15 +41,18 @@ def main(work: Callable[[dict[str, Any], Emit], None]) -> int:
     """Say which Blender this is, and do the `work` of the job named on the command line, if any; the exit code."""
     emit = claim_stdout()
     end_with_parent()
+    job = json.loads(Path(sys.argv[1]).read_text()) if len(sys.argv) > 1 else None
+    if job is not None:
+        keep_to(job["cores"])  # Cycles takes as many threads as there are cores, whatever it is told
     try:
         import bpy
     except ImportError as error:
         emit("unavailable", module=error.name, reason=str(error))
         return 3
     emit("ready", blender=bpy.app.version_string)
-    if len(sys.argv) > 1:
+    if job is not None:
         try:
-            work(json.loads(Path(sys.argv[1]).read_text()), emit)
+            work(job, emit)
         except InputError as error:
             emit("refused", reason=str(error))
             return 2
@@ -59,9 +62,9 @@ def main(work: Callable[[dict[str, Any], Emit], None]) -> int:
 def _work(job: dict[str, Any], emit: Emit) -> None:
     recipe = recipes.from_json(job["recipe"])
     if recipe.model is None:
-        scene, surface, built = _object(import_module(job["module"]).build(recipe.seed), job["threads"])
+        scene, surface, built = _object(import_module(job["module"]).build(recipe.seed), len(job["cores"]))
     else:
-        scene, surface, built = _model(recipe, recipe.model, Path(job["model"]), job["threads"])
+        scene, surface, built = _model(recipe, recipe.model, Path(job["model"]), len(job["cores"]))
     # Depth and coverage are all that is used; sample 0 of the pinhole pass makes depth exact.
     scene.view_layers[0].use_pass_position = False
     scene.view_layers[0].use_pass_object_index = False

@@ -21,6 +21,7 @@ from datasets.synthesis.pairs.order import MOST_OBJECTS, Order, disjoint, identi
 from datasets.synthesis.pairs.shards import make_shard, name_of
 from datasets.synthesis.synthesize import Progress
 from datasets.synthesis.workfolder import locked, plain_disk_errors
+from datasets.worker_process import dealt_cores
 
 TIMING = "timing.json"
 
@@ -168,15 +169,17 @@ def _make_all(
     tell(manifest, f"{len(missing)} objects to build in Blender")
     with ThreadPoolExecutor(jobs) as pool:
         waiting = iter(missing)
-        running: set[Future[tuple[int, dict[str, Any], float]]] = set()
+        free = dealt_cores(jobs)
+        running: dict[Future[tuple[int, dict[str, Any], float]], tuple[int, ...]] = {}
         try:
             while True:
                 while len(running) < jobs and (following := next(waiting, None)):
-                    running.add(pool.submit(make_shard, order, *following, scratch, stop))
+                    cores = free.pop()
+                    running[pool.submit(make_shard, order, *following, scratch, stop, cores)] = cores
                 if not running:
                     return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    free.append(running.pop(future))
                     index, entry, seconds = future.result()
                     _enter(name_of(index), entry, scratch, out, manifest)
                     _add_time(out, entry["pairs"], seconds)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Event
@@ -26,8 +27,11 @@ def name_of(index: int) -> str:
     return f"shard-{index:05d}.npz"
 
 
-def make_shard(order: Order, index: int, takes: int, scratch: Path, stop: Event) -> tuple[int, dict[str, Any], float]:
-    """Have a worker build and photograph an object, and write its shard; the index, its entry, CPU-seconds.
+def make_shard(
+    order: Order, index: int, takes: int, scratch: Path, stop: Event, cores: Sequence[int]
+) -> tuple[int, dict[str, Any], float]:
+    """Have a worker on these `cores` build and photograph an object, and write its shard; the index, its entry,
+    CPU-seconds.
 
     Ends at the next event of the worker, without a shard, once `stop` is set.
     """
@@ -40,6 +44,7 @@ def make_shard(order: Order, index: int, takes: int, scratch: Path, stop: Event)
         "takes": takes,
         "measured": [0] if index % order.measured_every == 0 else [],
         "samples": order.samples,
+        "cores": list(cores),
         "folder": str(folder),
     }
     (folder / "job.json").write_text(json.dumps(job))

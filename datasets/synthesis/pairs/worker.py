@@ -3,8 +3,9 @@
     python -m datasets.synthesis.pairs.worker JOB.json
 
 The same fence as in `datasets.synthesis.worker`. The job is what `making` writes: the object's seed, the size in px,
-how many takes, which of them are measured, samples per pixel, and a folder. Events: "ready" (blender), "built"
-(triangles, strands, digest), and for each take "rendered" (take, facts, files by pass, seconds), "done".
+how many takes, which of them are measured, samples per pixel, cores to render on, and a folder. Events: "ready"
+(blender), "built" (triangles, strands, digest), and for each take "rendered" (take, facts, files by pass, seconds),
+"done".
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def _work(job: dict[str, Any], emit: worker.Emit) -> None:
 
     model = specimen.build(job["seed"])
     emit("built", triangles=model.triangles, strands=model.strands, digest=model.digest())
-    scene = stage.prepare_scene(model.radius, threads=1)
+    scene = stage.prepare_scene(model.radius, len(job["cores"]))
     lamps = hang_lamps(scene)
     stage.to_blender(model, scene)
     scene.view_layers[0].use_pass_position = False

@@ -38,7 +38,7 @@ def photograph(tmp_path):
     def take(path, texture="own", seed=0):
         recipe = replace(tiny(path, texture), seed=seed)
         said = {}
-        for event in blender.render(recipe, [(0, "sharp")], tmp_path, threads=1):
+        for event in blender.render(recipe, [(0, "sharp")], tmp_path):
             said |= event
         return said, develop.read_render(blender.render_path(tmp_path, 0, "sharp"))
 
@@ -82,7 +82,7 @@ def test_a_model_of_every_kind_is_scaled_centred_and_keeps_its_colours(models, p
 
 def test_the_brightest_of_a_model_is_exposed_just_below_white(models, tmp_path):
     recipe = replace(tiny(models / "slab.glb"), linear=True)
-    capture = store.read(synthesize(recipe, tmp_path / "out", threads=1).path)
+    capture = store.read(synthesize(recipe, tmp_path / "out").path)
     views = (*capture.train, *capture.test)
     light = np.concatenate([view.truth().sharp[view.truth().mask == 1].ravel() for view in views])
     assert 230 < np.quantile(light, 0.99) <= 255
@@ -138,13 +138,13 @@ def test_a_killed_worker_loses_nothing_and_the_same_recipe_gives_the_same_bytes(
         if step.done == 3:
             workers[-1].kill()
 
-    synthesize(slow, tmp_path / "slow", threads=1)
+    synthesize(slow, tmp_path / "slow")
     with pytest.raises(InputError, match="killed"):
-        synthesize(slow, tmp_path / "out", kill_after_three, threads=1)
+        synthesize(slow, tmp_path / "out", kill_after_three)
     begun = len(list((tmp_path / "out.partial").glob("views/*")))
     assert 3 <= begun < 8
     steps = []
-    assert synthesize(slow, tmp_path / "out", steps.append, threads=1).outcome == "created"
+    assert synthesize(slow, tmp_path / "out", steps.append).outcome == "created"
     assert steps[0].done == begun
     assert contents(tmp_path / "out") == contents(tmp_path / "slow")
     assert synthesize(slow, tmp_path / "out").outcome == "already there"
@@ -152,7 +152,7 @@ def test_a_killed_worker_loses_nothing_and_the_same_recipe_gives_the_same_bytes(
 
 def test_a_gray_model_is_photographed_with_a_warning(models, tmp_path):
     steps = []
-    synthesize(tiny(models / "slab.stl"), tmp_path / "out", steps.append, threads=1)
+    synthesize(tiny(models / "slab.stl"), tmp_path / "out", steps.append)
     warnings = [step.warning for step in steps if step.warning]
     assert len(warnings) == 1
     assert "--texture fractal" in warnings[0]
@@ -187,7 +187,7 @@ def test_a_model_that_is_none_is_refused_in_one_sentence_and_leaves_nothing(mode
     path = tmp_path / name
     path.write_bytes(damage((models / source).read_bytes()))
     with pytest.raises(InputError) as refused:
-        synthesize(tiny(path), tmp_path / "out", threads=1)
+        synthesize(tiny(path), tmp_path / "out")
     assert words in str(refused.value)
     assert name in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -30,7 +30,7 @@ def studio(monkeypatch):
         def __init__(self):
             self.asked, self.end_after, self.unfocused, self.digest = [], None, 0.5, "d"
 
-        def render(self, recipe, tasks, folder, threads=0):
+        def render(self, recipe, tasks, folder, cores=()):
             self.asked.append(list(tasks))
             yield {"event": "ready", "blender": "5.0.1"}
             facts = {"radius": RADIUS, "exposure": 1.0, "triangles": 1, "strands": 0, "digest": self.digest}
@@ -337,8 +337,10 @@ def test_a_killed_worker_and_a_failed_one_are_told_apart(fake_bpy, tmp_path):
     fake_bpy("import os; os.kill(os.getpid(), 9)")
     assert "signal 9" in str(blender.why_unavailable())
     fake_bpy("raise ValueError('broken')")
+    job = tmp_path / "job.json"
+    job.write_text(json.dumps({"cores": []}))
     with pytest.raises(RuntimeError, match="ValueError: broken"):
-        list(blender.events("datasets.synthesis.worker", [json.dumps({})], tmp_path / "log"))
+        list(blender.events("datasets.synthesis.worker", [str(job)], tmp_path / "log"))
 
 
 def test_a_crash_while_a_model_is_read_is_blamed_on_the_model(fake_bpy, tmp_path):
