@@ -22,8 +22,9 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/measurements.md", "chair"): leaderboard.brief(records.find(PUBLISHED / "chair")),
         ("docs/measurements.md", "densification"): densification(),
         ("docs/measurements.md", "rasterizer"): speed(),
-        ("docs/measurements.md", "blur"): blur_speed("blur"),
-        ("docs/measurements.md", "train"): blur_speed("train"),
+        ("docs/measurements.md", "blur"): measured("blur"),
+        ("docs/measurements.md", "train"): measured("train"),
+        ("docs/measurements.md", "synth"): measured("synth"),
         ("docs/joint.md", "joint-objects"): objects(),
         ("docs/joint.md", "joint-kernels"): kernels(),
         ("docs/joint.md", "joint-scale"): scale(),
@@ -149,10 +150,10 @@ def mean(found: Sequence[records.Record], capture: str, method: str, track: str,
     return fmean(means)
 
 
-def blur_speed(name: str) -> str:
+def measured(name: str) -> str:
     """`bench perf NAME` as measured on CPU, without the columns of a GPU that was not there."""
-    measured = json.loads((PUBLISHED / "perf" / f"{name}-cpu.json").read_text())[name]
-    rows = import_module(BENCHMARKS[name]).table(measured)
+    result = json.loads((PUBLISHED / "perf" / f"{name}-cpu.json").read_text())[name]
+    rows = import_module(BENCHMARKS[name]).table(result)
     return grid([{k: v for k, v in row.items() if any(other[k] not in ("", "-") for other in rows)} for row in rows])
 
 
