@@ -98,8 +98,7 @@ def score(
         progress(done, len(work), "scoring")
         image, truth = _read(folder / track / f"{view.name}.png", view), view.truth()
         if track == "kernel-own":
-            render = _read(folder / "novel" / f"{view.name}.png", view)
-            scores = kernel_accuracy.reblur_scores(image, render, _unit(view.photograph().image), lpips)
+            scores = _own_scores(folder, view, _unit(view.photograph().image), lpips)
         elif track in KERNEL_TRACKS:
             scores = _kernel_scores(capture, view, truth, folder / track, image, lpips)
         else:
@@ -119,23 +118,29 @@ def _without_truth(
     progress: Callable[[int, int, str], None],
 ) -> list[Score]:
     """Renders against the held-out photographs themselves."""
+    if not {"novel", "kernel-own"} & set(tracks):
+        return []
     values = []
     photographs = {view.name: view.photograph().image for view in (*capture.train, *capture.test)}
     focused = in_focus.in_focus(photographs)
     for done, view in enumerate(capture.test):
         progress(done, len(capture.test), "scoring")
         photograph, sharp = _unit(photographs[view.name]), focused[view.name]
-        if not {"novel", "kernel-own"} & set(tracks):
-            continue
-        render = _read(folder / "novel" / f"{view.name}.png", view)
-        if "novel" in tracks and np.count_nonzero(sharp) >= in_focus.FEWEST:
-            values.append(Score("novel", view.name, "in_focus_psnr", mask_psnr(render, photograph, sharp)))
+        if "novel" in tracks:
+            render = _read(folder / "novel" / f"{view.name}.png", view)
+            if np.count_nonzero(sharp) >= in_focus.FEWEST:
+                values.append(Score("novel", view.name, "in_focus_psnr", mask_psnr(render, photograph, sharp)))
         if "kernel-own" in tracks:
-            reblurred = _read(folder / "kernel-own" / f"{view.name}.png", view)
-            scores = kernel_accuracy.reblur_scores(reblurred, render, photograph, lpips)
+            scores = _own_scores(folder, view, photograph, lpips)
             values += [Score("kernel-own", view.name, metric, value) for metric, value in scores.items()]
     progress(len(capture.test), len(capture.test), "scoring")
     return values
+
+
+def _own_scores(folder: Path, view: View, photograph: np.ndarray, lpips: Lpips | None) -> dict[str, float]:
+    """A contestant's own render under its own blur, against the photograph [H, W, 3] in 0..1."""
+    reblurred, render = (_read(folder / track / f"{view.name}.png", view) for track in ("kernel-own", "novel"))
+    return kernel_accuracy.reblur_scores(reblurred, render, photograph, lpips)
 
 
 def _what_truth_would_tell(tracks: tuple[str, ...], scored: set[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import Empty, Queue
 
 from bench.environment import cores
-from bench.synth import telling
+from bench.synth import default_folder, telling
 from datasets.errors import InputError
 from datasets.synthesis import catalogue, recipes
 from datasets.synthesis.synthesize import Progress, SynthesisResult, synthesize
@@ -25,8 +25,8 @@ def render(suite: str, preset: str | None, out: Path | None, jobs: int | None, a
     An object that fails does not keep the others from being rendered; it is told at the end.
     """
     names = catalogue.SUITES[suite]
-    label = Path(preset or "demo").stem
-    wanted = {(out or Path("captures")) / f"{name}-{label}": recipes.load(name, preset) for name in names}
+    folders = {name: default_folder(name, preset) for name in names}
+    wanted = {(out or folders[name].parent) / folders[name].name: recipes.load(name, preset) for name in names}
     at_once = min(jobs or cores(), len(wanted))
     with telling() as say:
         outcomes = render_all(wanted, at_once, say)

@@ -1,6 +1,6 @@
 """What to photograph and how: capture recipes, made from presets and from YAML files.
 
-Importing this module and listing what there is costs neither numpy nor Blender.
+Importing this module costs neither numpy nor Blender.
 """
 
 import hashlib

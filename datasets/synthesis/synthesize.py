@@ -216,7 +216,7 @@ def _finish(recipe: Recipe, partial: Path) -> Path:
     said = store.read_json(partial / "object.json")
     placed = shots(recipe, said["radius"])
     test = [shot.name for i, shot in enumerate(placed) if recipe.is_held_out(i)]
-    train = [shot for shot in placed if shot.name not in set(test)]
+    train = [shot for i, shot in enumerate(placed) if not recipe.is_held_out(i)]
     points = develop.initial_points(capture, train, said["radius"], np.random.default_rng([recipe.seed, 3]))
     if len(points.xyz):
         store.write_points(capture / store.POINTS, points)
