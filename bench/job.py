@@ -288,6 +288,7 @@ def preamble(job: Mapping[str, Any], capture: Capture, entry: Entry, rasterizer:
             "name": capture.name,
             "content_hash": capture.content_hash,
             "difficulty": difficulty,
+            "unfocused_px": capture.manifest.get("unfocused_px"),
             "optics": {"f_mm": optics.focal_length, "f_number": optics.f_number} if optics else None,
             "views_train": len(capture.train),
             "views_test": len(capture.test),

@@ -42,7 +42,9 @@ def write(capture: Capture, out: Path, downscale: int = 1) -> dict[str, object]:
             optics = Optics(optics.focal_length, optics.f_number, optics.pixel_pitch * downscale)
         test = [view.name for view in capture.test]
         store.write_transforms(partial, frames, test, capture.background, optics, capture.points is not None)
-        provenance = {"made_by": "bench convert", "of": capture.content_hash, "downscale": downscale}
+        provenance: dict[str, Any] = {"made_by": "bench convert", "of": capture.content_hash, "downscale": downscale}
+        if "unfocused_px" in capture.manifest:
+            provenance["unfocused_px"] = capture.manifest["unfocused_px"] / downscale
         manifest = store.write_manifest(partial, provenance | _difficulty(capture, partial, downscale))
     return manifest
 

@@ -95,13 +95,16 @@ def _captures(records: Sequence[Record]) -> str:
         "train views",
         "test views",
         "photograph PSNR",
+        "on the object",
         "noise floor",
         "CoC radius, px",
+        "never in focus, px",
     ]
     lines = [_capture(capture) for capture in captures.values()]
     caption = (
         "Photograph PSNR: the photographs against their sharp twins. Noise floor: PSNR on the object that "
-        "their noise alone allows. CoC radius: quantiles of its size over the object."
+        "their noise alone allows. CoC radius: quantiles of its size over the object. Never in focus: the 99th "
+        "percentile over its surface of the least CoC radius in any training view."
     )
     return f"## Captures\n\n{caption}\n\n{grid(header, lines, left=2)}"
 
@@ -115,8 +118,10 @@ def _capture(capture: Capture) -> list[str]:
         str(capture.views_train),
         str(capture.views_test),
         formatted("psnr", hard.psnr_photograph_sharp if hard else None),
+        formatted("psnr", hard.psnr_photograph_sharp_on_object if hard else None),
         formatted("psnr", hard.noise_floor_on_object if hard else None),
         ", ".join(f"{escaped(name)} {radius:.2f}" for name, radius in radii) or DASH,
+        DASH if capture.unfocused_px is None else f"{capture.unfocused_px:.2f}",
     ]
 
 

@@ -97,6 +97,8 @@ class Capture(Part):
     """Over the content of every file of the capture."""
     difficulty: Difficulty | None = None
     """None where the capture has no ground truth."""
+    unfocused_px: Amount | None = None
+    """99th percentile, over the object's surface, of the least CoC radius that a point has in any training view, px."""
     optics: JsonObject | None = None
     """Summary of the lens: f_mm, f_number, focus distances; None where unknown."""
     views_train: Count

@@ -48,7 +48,7 @@ def write_tiny_capture(root: Path, views: int = 9, size: tuple[int, int] = (16, 
         frames.append(store.frame(name, camera, lens.focus_distance))
     store.write_points(root / store.POINTS, _points(200))
     store.write_transforms(root, frames, split(names, 8)[1], Background(), optics)
-    store.write_manifest(root, {"recipe": {"object": "ball", "views": views, "size": list(size)}})
+    store.write_manifest(root, {"recipe": {"object": "ball", "views": views, "size": list(size)}, "unfocused_px": 0.25})
     return root
 
 

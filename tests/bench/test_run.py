@@ -32,6 +32,7 @@ def test_a_run_leaves_images_records_and_a_leaderboard(bench: Bench, tiny: Path,
     assert (job / "model" / "color.txt").exists()
     record = records_in(tmp_path / "run")["mean-color"]
     assert record["status"] == "ok"
+    assert record["capture"]["unfocused_px"] == 0.25
     assert "record.json" not in record["files"]
     assert "novel/" + sorted(p.name for p in (job / "novel").iterdir())[0] in record["files"]
     for name in ("leaderboard.md", "leaderboard.csv", "results.csv"):

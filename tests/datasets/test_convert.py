@@ -54,16 +54,19 @@ HARD = {"psnr_photograph_sharp": 26.5, "noise_floor_on_object": 41.0}
 @pytest.fixture
 def hard(capture_folder: Path) -> Path:
     """A capture whose manifest says how hard it is."""
-    store.write_manifest(capture_folder, {"difficulty": HARD})
+    store.write_manifest(capture_folder, {"difficulty": HARD, "unfocused_px": 0.6})
     return capture_folder
 
 
 def test_a_copy_is_as_hard_as_its_original(hard: Path, tmp_path: Path) -> None:
-    assert convert.write(open_capture(hard), tmp_path / "copy")["difficulty"] == HARD
+    copy = convert.write(open_capture(hard), tmp_path / "copy")
+    assert (copy["difficulty"], copy["unfocused_px"]) == (HARD, 0.6)
 
 
 def test_the_difficulty_of_a_smaller_capture_is_that_of_its_own_files(hard: Path, tmp_path: Path) -> None:
-    found = convert.write(open_capture(hard), tmp_path / "half", downscale=2)["difficulty"]
+    written = convert.write(open_capture(hard), tmp_path / "half", downscale=2)
+    assert written["unfocused_px"] == 0.3  # the same circles, in pixels twice as wide
+    found = written["difficulty"]
     assert isinstance(found, dict)
     small = open_capture(tmp_path / "half")
     views = [(view.photograph().image, view.truth()) for view in (*small.train, *small.test)]

@@ -50,6 +50,7 @@ def job(
             "name": capture,
             "content_hash": content_hash,
             "difficulty": {"psnr_photograph_sharp": 26.12, "coc_radius_px": {"max": 5.0, "median": 2.25}},
+            "unfocused_px": 0.444,
             "views_train": 28,
             "views_test": 4,
         },
@@ -257,8 +258,7 @@ def test_numbers_are_shown_with_the_digits_of_their_kind():
 def test_the_markdown_shows_what_the_numbers_rest_on():
     text = leaderboard.markdown(contest())
     capture = line_of(section(text, "Captures"), "demo")
-    assert "26.12" in capture
-    assert "median 2.25, max 5.00" in capture
+    assert "| 26.12 | – | – | median 2.25, max 5.00 | 0.44 |" in capture
     assert re.search(r"\| 1 \| joint \| faithful \| ok \| 1 \| 1 \| 27\.55 ± \d\.\d\d \| – ", text)
     assert line_of(section(text, "Novel views"), "sharp-3dgs").startswith("| – | *sharp-3dgs* | control, oracle |")
     assert "- lpips: version 1" in section(text, "Metrics")
