@@ -402,14 +402,14 @@ def _seeds(text: str) -> list[int]:
 
 
 def _write_comparison(folder: Path, capture: Any, found: list[Any]) -> None:
-    """The picture of one capture of a run, contestants from worst to best beside the truth."""
+    """The picture of one capture of a run, contestants from worst to best beside the truth where there is any."""
     from bench.comparison import write_comparison
     from reports import leaderboard
 
     here = [record for record in found if record.capture.name == capture.name and record.status == "ok"]
     renders = []
     for row in reversed(leaderboard.rows(here)):
-        interval = row.scores["psnr"]
+        interval = row.scores["psnr" if capture.has_truth else "in_focus_psnr"]
         seed = min(record.seed for record in here if record.method.name == row.method)
         if interval:
             job = folder / "jobs" / capture.name / row.method / f"seed{seed}"

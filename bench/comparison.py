@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from bench.in_focus import sharpness
 from datasets.capture import Capture, View
 from datasets.images import read_rgb
 
@@ -15,20 +16,21 @@ BACKDROP = (24, 24, 24)
 
 
 def write_comparison(path: Path, capture: Capture, renders: Sequence[tuple[str, Path]]) -> bool:
-    """Write a PNG: photograph, renders in the given order as (label, folder of the job), sharp twin.
+    """Write a PNG: photograph, renders in the given order as (label, folder of the job), and the sharp twin if any.
 
-    Shows the held-out view whose photograph is the most defocused. False, and nothing written, if the capture
-    has no truth or nobody has renders.
+    Shows the held-out view whose photograph is the most defocused, or, without truth to tell, the least sharp. False,
+    and nothing written, if nobody has renders.
     """
     renders = [(label, folder) for label, folder in renders if (folder / "novel").is_dir()]
-    if not capture.has_truth or not renders:
+    if not renders:
         return False
-    view = most_defocused(capture.test)
+    view = most_defocused(capture.test) if capture.has_truth else least_sharp(capture.test)
     cells = [("photograph", view.photograph().image)]
     cells += [(label, read_rgb(folder / "novel" / f"{view.name}.png")) for label, folder in renders]
-    cells += [("sharp twin", view.truth().sharp)]
-    box = object_box(view)
-    save(sheet([(label, image[box]) for label, image in cells]), path)
+    if capture.has_truth:
+        box = object_box(view)
+        cells = [(label, image[box]) for label, image in [*cells, ("sharp twin", view.truth().sharp)]]
+    save(sheet(cells), path)
     return True
 
 
@@ -44,6 +46,11 @@ def most_defocused(views: Sequence[View]) -> View:
     return max(
         views, key=lambda view: float(((view.photograph().image - view.truth().sharp.astype(float)) ** 2).mean())
     )
+
+
+def least_sharp(views: Sequence[View]) -> View:
+    """The view whose photograph looks the least sharp on the whole."""
+    return min(views, key=lambda view: float(sharpness(view.photograph().image).mean()))
 
 
 def object_box(view: View) -> tuple[slice, slice]:
