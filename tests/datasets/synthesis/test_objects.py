@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from datasets.synthesis import recipes, rig
 from datasets.synthesis.objects import (
     beetle,
     connector,
@@ -114,6 +115,14 @@ def test_every_vertex_has_a_normal(model):
     for part in model.parts:
         lengths = np.linalg.norm(surface.vertex_normals(part.vertices, part.faces), axis=1)
         np.testing.assert_allclose(lengths, 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("preset", ["demo", "small", "paper"])
+def test_everything_is_in_focus_somewhere(model, preset):
+    recipe = recipes.load(model.name, preset)
+    train = [shot for i, shot in enumerate(rig.shots(recipe, model.radius)) if not recipe.is_held_out(i)]
+    points = np.concatenate([part.vertices for part in model.parts])[::8]
+    assert np.quantile(rig.never_in_focus(points, train), 0.99) < 0.9  # px; a render is refused from 1 on
 
 
 def test_the_bounding_sphere_is_centred_at_the_origin(model):
