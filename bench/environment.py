@@ -26,7 +26,10 @@ SOURCES = (
     "datasets/*.py",
     "methods/**/*.py",
     "bench/evaluate.py",
+    "bench/in_focus.py",
     "bench/job.py",
+    "bench/kernel_accuracy.py",
+    "bench/lpips_backbone.py",
     "bench/metrics.py",
     "bench/metric_table.py",
 )
