@@ -11,6 +11,7 @@ from datasets.capture import Capture, View
 from datasets.images import read_rgb
 
 SIDE = 256  # px of the longer side of a cell, to be legible
+LARGEST = 1024  # px of the longer side of a cell; a row of photographs as cameras take them would be no picture
 GAP, LABEL = 6, 22  # px
 BACKDROP = (24, 24, 24)
 
@@ -66,11 +67,14 @@ def object_box(view: View) -> tuple[slice, slice]:
 
 
 def sheet(cells: Sequence[tuple[str, np.ndarray]], columns: int | None = None) -> Image.Image:
-    """Images [H, W, 3] uint8 of one size with their labels, enlarged to be legible, in so many columns (None: in as
-    many as fit)."""
+    """Images [H, W, 3] uint8 of one size with their labels, enlarged to be legible or reduced to fit, in so many
+    columns (None: in as many as fit)."""
     height, width = cells[0][1].shape[:2]
-    scale = max(1, round(SIDE / max(height, width)))
-    height, width = scale * height, scale * width
+    longer = max(height, width)
+    scale = min(max(1, round(SIDE / longer)), LARGEST / longer)
+    height, width = max(1, round(scale * height)), max(1, round(scale * width))
+    # Whole-number enlargement without interpolation, so that pixels stay what they are.
+    resampling = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX
     columns = columns or min(len(cells), max(3, 1600 // (width + GAP)))
     rows = -(-len(cells) // columns)
     size = (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP)
@@ -80,9 +84,7 @@ def sheet(cells: Sequence[tuple[str, np.ndarray]], columns: int | None = None) -
         left = GAP + index % columns * (width + GAP)
         top = GAP + index // columns * (height + LABEL + GAP)
         draw.text((left, top + 2), label, fill=(230, 230, 230), font=font)
-        # Whole-number enlargement without interpolation, so that pixels stay what they are.
         picture.paste(
-            Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.NEAREST),
-            (left, top + LABEL),
+            Image.fromarray(np.ascontiguousarray(image)).resize((width, height), resampling), (left, top + LABEL)
         )
     return picture

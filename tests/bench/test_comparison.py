@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.comparison import GAP, LABEL, least_sharp, most_defocused, object_box, write_comparison
+from bench.comparison import GAP, LABEL, LARGEST, least_sharp, most_defocused, object_box, sheet, write_comparison
 from datasets.capture import Capture
 from datasets.captures import open_capture
 from datasets.images import write_png
@@ -67,3 +67,14 @@ def test_the_least_sharp_photograph_is_told_without_truth(demo: Capture) -> None
 def test_nothing_is_drawn_where_nobody_renders(demo: Capture, renders, tmp_path: Path) -> None:
     assert not write_comparison(tmp_path / "out.png", demo, renders[1:2])
     assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [((96, 128), (192, 256)), ((1024, 700), (1024, 700)), ((3000, 4000), (768, LARGEST))]
+)
+def test_small_views_are_enlarged_and_large_ones_reduced(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    stripes = np.zeros((*size, 3), np.uint8)
+    stripes[::2] = 200
+    picture = np.asarray(sheet([("stripes", stripes)]))
+    assert picture.shape == (shown[0] + LABEL + 2 * GAP, shown[1] + 2 * GAP, 3)
+    assert abs(picture[GAP + LABEL : -GAP, GAP:-GAP].mean() - 100) < 1
