@@ -19,7 +19,8 @@ def write(capture: Capture, out: Path, downscale: int = 1) -> dict[str, object]:
 
     Light is averaged in linear light, as a larger photosite does; depth and circle of confusion over the pixels
     that have a surface, the latter in the new, larger pixels. The manifest's difficulty is carried along where
-    no pixel changes, and else computed anew, but for the noise floor, which takes photographs made twice.
+    no pixel changes, and else computed anew, but for the noise floor, which takes photographs made twice; what it says
+    of the surface never in focus is carried along in any case.
 
     Raises InputError if `out` exists or cannot be written, if downscale < 1, or if it does not divide the size
     of every view.

@@ -17,20 +17,22 @@ PUBLISHED = ROOT / "reports" / "published"
 
 def tables() -> dict[tuple[str, str], str]:
     """Markdown by (file, name of the table in it)."""
+    demo, macro8 = records.find(PUBLISHED / "demo"), records.find(PUBLISHED / "macro8")
+    objects = demo + records.find(PUBLISHED / "objects")
     return {
-        ("README.md", "demo"): leaderboard.brief(records.find(PUBLISHED / "demo")),
+        ("README.md", "demo"): leaderboard.brief(demo),
         ("docs/captures.md", "without-truth"): without_truth(),
-        ("README.md", "macro8"): leaderboard.brief(records.find(PUBLISHED / "macro8")),
+        ("README.md", "macro8"): leaderboard.brief(macro8),
         ("docs/measurements.md", "chair"): leaderboard.brief(records.find(PUBLISHED / "chair")),
         ("docs/measurements.md", "densification"): densification(),
         ("docs/measurements.md", "rasterizer"): speed(),
         ("docs/measurements.md", "blur"): measured("blur"),
         ("docs/measurements.md", "train"): measured("train"),
         ("docs/measurements.md", "synth"): measured("synth"),
-        ("docs/measurements.md", "macro8"): novel_views("macro8", suite(), ("3dgs", "rl+3dgs", *JOINT, "sharp-3dgs")),
-        ("docs/measurements.md", "macro8-kernels"): kernels("macro8", suite(), ("joint-optics",)),
-        ("docs/joint.md", "joint-objects"): novel_views("objects", OBJECTS, ("3dgs", *JOINT, "sharp-3dgs")),
-        ("docs/joint.md", "joint-kernels"): kernels("objects", OBJECTS, JOINT),
+        ("docs/measurements.md", "macro8"): novel_views(macro8, suite(), ("3dgs", "rl+3dgs", *JOINT, "sharp-3dgs")),
+        ("docs/measurements.md", "macro8-kernels"): kernels(macro8, suite(), ("joint-optics",)),
+        ("docs/joint.md", "joint-objects"): novel_views(objects, OBJECTS, ("3dgs", *JOINT, "sharp-3dgs")),
+        ("docs/joint.md", "joint-kernels"): kernels(objects, OBJECTS, JOINT),
         ("docs/joint.md", "joint-scale"): scale(),
         ("docs/joint.md", "joint-controls"): controls(),
         ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens", "ablate-joint-optics"),
@@ -54,14 +56,9 @@ def suite() -> dict[str, str]:
     return {f"{name}-small": name for name in catalogue.SUITES["macro8"]}
 
 
-def found_in(folder: str) -> list[records.Record]:
-    """The published records of a folder, and of demo, which is one of the objects."""
-    return records.find(PUBLISHED / folder) + (records.find(PUBLISHED / "demo") if folder == "objects" else [])
-
-
-def novel_views(folder: str, captures: Mapping[str, str], names: Sequence[str]) -> str:
+def novel_views(found: Sequence[records.Record], captures: Mapping[str, str], names: Sequence[str]) -> str:
     """PSNR of novel views by capture, and how far joint-optics comes from the floor to the ceiling."""
-    found, rows = found_in(folder), []
+    rows = []
     for capture, label in captures.items():
         own = {name: mean(found, capture, name, "novel", "psnr") for name in names}
         way = (own["joint-optics"] - own["3dgs"]) / (own["sharp-3dgs"] - own["3dgs"])
@@ -69,9 +66,8 @@ def novel_views(folder: str, captures: Mapping[str, str], names: Sequence[str]) 
     return grid(rows)
 
 
-def kernels(folder: str, captures: Mapping[str, str], names: Sequence[str]) -> str:
+def kernels(found: Sequence[records.Record], captures: Mapping[str, str], names: Sequence[str]) -> str:
     """Kernel accuracy on the training views."""
-    found = found_in(folder)
     return grid([kernel_row(found, capture, label, name) for capture, label in captures.items() for name in names])
 
 

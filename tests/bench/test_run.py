@@ -214,7 +214,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_resumes(bench: Bench, tiny: P
     wait_for(lambda: "mean-color" in records_in(tmp_path / "run"))
     wait_for(lambda: list((tmp_path / "run").rglob(".seed0.partial")))
     first.send_signal(signal.SIGINT)
-    assert first.wait(60) == 130
+    assert first.wait(30) == 130
     assert first.stderr is not None
     assert "The same command goes on" in first.stderr.read()
     assert not list((tmp_path / "run").rglob("*.partial*"))
