@@ -118,7 +118,10 @@ def _pose(
         # Width of the field of view over the object's diameter.
         field = float(np.exp(rng.uniform(np.log(0.28), np.log(1.15))))
         distance = max(focal_length * (1 + field * 2 * model.radius / SENSOR_WIDTH), 2.2 * model.radius)
-        target = rng.choice(points[points @ direction > 0.1 * model.radius]) * min(1.0, max(0.0, 1.2 - field))
+        facing = points[points @ direction > 0.1 * model.radius]
+        if not len(facing):  # of a body that lies all on the other side of the centre
+            continue
+        target = rng.choice(facing) * min(1.0, max(0.0, 1.2 - field))
         if np.linalg.norm(target) > model.radius:  # of the ground, far out
             continue
         pose = look_at(target + distance * direction, target, up=rng.standard_normal(3))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,14 @@ def test_takes_differ_in_field_focus_light_backdrop_and_sensor(shots):
     assert len({take.lamps for take in all_takes}) == len(all_takes)
     magnifications = [take.lens.magnification for take in all_takes]
     assert max(magnifications) > 4 * min(magnifications)
+
+
+def test_a_body_that_lies_all_on_one_side_is_photographed_from_wherever_it_can_be_seen(models):
+    model = models[501]
+    parts = [replace(part, vertices=part.vertices * 0.05 + np.float32([0.9, 0, 0])) for part in model.parts]
+    lopsided = replace(model, parts=parts)
+    shots = [takes.take(lopsided, 32, np.random.default_rng(seed)) for seed in range(40)]
+    assert all(np.isfinite(shot.camera.c2w).all() for shot in shots)
 
 
 def test_a_take_scales_with_the_size_of_the_picture(models):
