@@ -11,9 +11,10 @@ import numpy as np
 from datasets.cameras import Camera
 from datasets.capture import BACKDROPS, Background, Capture, Truth, View
 from datasets.color import linear_to_srgb, to_uint8
+from datasets.digest import sha256
 from datasets.errors import InputError
 from datasets.images import check_size, read_png
-from datasets.store import content_hash, opencv_c2w, read_json, sha256
+from datasets.store import content_hash, opencv_c2w, read_json
 
 
 def read(root: Path, background: Background = BACKDROPS["white"]) -> Capture:

@@ -21,6 +21,7 @@ import numpy as np
 
 from datasets.cameras import OPENGL_FROM_OPENCV, Camera
 from datasets.capture import Background, Capture, Optics, Points, Truth, View, split
+from datasets.digest import sha256
 from datasets.errors import InputError
 from datasets.images import check_size, read_exr, read_png, read_rgb
 
@@ -60,12 +61,6 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(partial, path)
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_hashes(root: Path) -> dict[str, str]:
