@@ -1,0 +1,1 @@
+"""How restorers are trained on pairs of photographs and sharp twins."""
