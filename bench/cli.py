@@ -14,6 +14,7 @@ VERBS = {
     "ablate": "run the ablations that a contestant declares, and write their tables",
     "sweep": "render captures of a grid of recipes, run the contest on them, plot a score against the blur",
     "synth": "render a macro capture in Blender, with exact defocus and exact ground truth",
+    "train": "train a learned restorer on pairs of photographs and sharp twins",
     "sheet": "draw captures at a glance: sharp, photograph, depth, circles of confusion",
     "import": "make a capture of your own photographs, with poses from COLMAP, nerfstudio, LLFF, or computed",
     "export": "write a capture so that COLMAP's or nerfstudio's readers take it",
@@ -22,6 +23,7 @@ VERBS = {
     "eval": "score a folder of images from anybody's program against a capture",
     "report": "write the leaderboard of a finished or unfinished run again",
     "list": "list methods, captures, metrics, presets or objects",
+    "weights": "keep the weights that authors published: list, add a file, tell where it lies",
     "doctor": "what this machine can do, and how to get what is missing",
     "perf": "measure speed and memory side by side",
 }

@@ -9,19 +9,20 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bench import capture_commands
+from bench import capture_commands, restorer_commands
 from bench.capture_commands import Json
 from bench.cli import VERBS
+from bench.device import Device, chosen_device
 from datasets.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 app.add_typer(capture_commands.app)
+app.add_typer(restorer_commands.app)
 
 Methods = Annotated[str, typer.Option(help="all, or names (and Python files) with commas between")]
 Preset = Annotated[str, typer.Option(help="auto, smoke, quick or paper")]
 Seeds = Annotated[str, typer.Option(help="whole numbers with commas between")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="at a time; a core each on CPU, one on CUDA")]
 LpipsWeights = Annotated[
     Path | None, typer.Option(help="npz of AlexNet's backbone, where torchvision cannot download it")
@@ -316,7 +317,7 @@ def doctor(
 
 @app.command(help=VERBS["perf"])
 def perf(
-    what: Annotated[str, typer.Argument(help="rasterizer, blur, train, synth, or all")] = "all",
+    what: Annotated[str, typer.Argument(help="rasterizer, blur, train, synth, restore, or all")] = "all",
     out: Annotated[Path | None, typer.Option(help="write the JSON here as well")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="the fastest of so many counts")] = 10,
     as_json: Json = False,
@@ -345,21 +346,11 @@ def perf(
     return 0
 
 
-def _device(name: str) -> Any:
-    if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"There is no device {name}; known: auto, cpu, cuda.")
-    if name != "cpu" and _has_cuda():
-        return "cuda"
-    if name == "cuda":
-        raise InputError("There is no CUDA device here; --device cpu runs at small sizes (bench doctor tells more).")
-    return "cpu"
-
-
 def _budget(device: str, preset: str, jobs: int | None) -> tuple[Any, str, int]:
     """The device, the preset that goes with it where none is named, and how many jobs may run at a time."""
     from bench.environment import cores
 
-    kind = _device(device)
+    kind = chosen_device(device)
     chosen = preset if preset != "auto" else ("paper" if kind == "cuda" else "quick")
     return kind, chosen, jobs or (1 if kind == "cuda" else cores())
 
@@ -368,18 +359,6 @@ def _protocol(name: str) -> Any:
     if name not in ("standard", "paper"):
         raise InputError(f"There is no protocol {name}; known: standard, paper.")
     return name
-
-
-def _has_cuda() -> bool:
-    import ctypes
-
-    try:
-        ctypes.CDLL("libcuda.so.1" if sys.platform == "linux" else "nvcuda.dll")
-    except OSError:
-        return False  # without the driver there is nothing to ask torch, whose import takes seconds
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _methods(text: str) -> list[str]:

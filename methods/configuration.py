@@ -22,6 +22,7 @@ KINDS = {
     "3dgs": "methods.splatting.config:SplattingConfig",
     "joint": "methods.joint.method:JointConfig",
     "joint-optics": "methods.joint_optics.formation:JointOpticsConfig",
+    "learned": "methods.restoration.learned:LearnedConfig",
     "rl": "methods.restoration.richardson_lucy:RichardsonLucyConfig",
 }
 

@@ -1,0 +1,59 @@
+"""How good a restorer is while it is trained: on pairs of objects that it is not trained on."""
+
+import numpy as np
+from skimage.metrics import structural_similarity
+from torch import nn
+
+from datasets.pairs import Pair, Pairs
+from methods.restoration.learned import Restorer
+from methods.restoration.networks.kernel_guided import KernelGuided
+
+
+class Judge:
+    """Scores restorers on at most `count` of the `pairs`, taken evenly."""
+
+    def __init__(self, pairs: Pairs, count: int) -> None:
+        chosen = set(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).astype(int))
+        found = [pair for index, pair in enumerate(pairs) if index in chosen]
+        self.pairs = [pair for pair in found if (pair.mask > 127).any()] or found
+
+    def scores(self, network: nn.Module, patch: int) -> dict[str, float]:
+        """Means over the pairs of what `network` makes of them in tiles of `patch` px, by name of the score.
+
+        psnr, input_psnr: of the restored and of the untouched photograph on what has a depth, dB.
+        reblur_psnr, identity_psnr, reblur_ssim: of the twin under the kernels found and of the twin itself, each
+        against the whole photograph; of networks that are guided by kernels.
+        """
+        restorer = Restorer(network, patch)
+        rows = [self._scores(restorer, pair) for pair in self.pairs]
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+    def _scores(self, restorer: Restorer, pair: Pair) -> dict[str, float]:
+        photograph, sharp = (image.astype(np.float32) / 255 for image in (pair.photograph, pair.sharp))
+        on_object = pair.mask > 127 if (pair.mask > 127).any() else np.ones_like(pair.mask, bool)
+        scores = {
+            "psnr": _psnr(restorer.restore(photograph)[on_object], sharp[on_object]),
+            "input_psnr": _psnr(photograph[on_object], sharp[on_object]),
+        }
+        if isinstance(restorer.network, KernelGuided):
+            reblurred = restorer.kernels(photograph).blur(sharp)
+            scores["reblur_psnr"] = _psnr(reblurred, photograph)
+            scores["identity_psnr"] = _psnr(sharp, photograph)
+            scores["reblur_ssim"] = float(
+                structural_similarity(
+                    reblurred,
+                    photograph,
+                    gaussian_weights=True,
+                    sigma=1.5,
+                    use_sample_covariance=False,
+                    data_range=1,
+                    channel_axis=-1,
+                )
+            )
+        return scores
+
+
+def _psnr(image: np.ndarray, reference: np.ndarray) -> float:
+    """dB; at most that of a half step of 8 bits, which a twin without any blur would else pass without bound."""
+    error = float(np.mean(np.square(image.astype(np.float64) - reference)))
+    return float(-10 * np.log10(max(error, (0.5 / 255) ** 2)))
