@@ -21,8 +21,8 @@ from bench.metric_table import METRICS
 from datasets.capture import Capture, Photograph, View
 from datasets.captures import open_capture
 from datasets.color import to_uint8
+from datasets.digest import sha256
 from datasets.images import read_rgb, write_exr, write_png
-from datasets.store import sha256
 from datasets.worker_process import end_with_parent
 from methods import configuration, contestants
 from methods.contestant import Diverged, Entry, Fitted, Kernel, Setting, Spread
@@ -305,6 +305,7 @@ def preamble(job: Mapping[str, Any], capture: Capture, entry: Entry, rasterizer:
             "outputs": entry.outputs,
             "config": job["configs"],
             "config_hash": configuration.digest(job["configs"]),
+            "weights": {Path(name).name: sha for name, sha in job["parts"].get("weights", {}).items() if sha},
             "preset": " with ".join(filter(None, [job["preset"], ", ".join(job["changed"])])),
             "uses_optics": entry.uses_optics,
             "published": entry.published,

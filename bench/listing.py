@@ -2,9 +2,12 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets.errors import InputError
+
+if TYPE_CHECKING:
+    from methods.contestant import Entry
 
 USAGE = "Usage: bench list {methods|captures|metrics|presets|objects} [--json]"
 
@@ -13,8 +16,25 @@ def methods() -> list[dict[str, Any]]:
     """Every contestant, this package's and those of installed packages."""
     from methods.contestants import registry
 
-    fields = ("name", "status", "outputs", "trained_on", "title", "citation", "licence", "version", "oracle")
-    return [{name: getattr(entry, name) for name in fields} for entry in registry()]
+    before, after = ("name", "status", "outputs"), ("trained_on", "title", "citation", "licence", "version", "oracle")
+    rows = []
+    for entry in registry():
+        weights = {"weights": _weights(entry)}
+        told = ({name: getattr(entry, name) for name in part} for part in (before, after))
+        rows.append({**next(told), **weights, **next(told)})
+    return rows
+
+
+def _weights(entry: "Entry") -> str:
+    """Where the weights that a contestant needs are: nowhere if it needs none."""
+    from methods.restoration import references
+
+    named = entry.changes.get("learned", {}).get("weights")
+    if named is None:
+        return "–"
+    if not references.file_of(named).is_file():
+        return "missing"
+    return "shipped" if named.startswith(references.SHIPPED) else "added"
 
 
 def captures() -> list[dict[str, Any]]:

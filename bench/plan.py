@@ -16,6 +16,7 @@ from datasets.errors import InputError
 from methods import configuration
 from methods.contestant import Entry
 from methods.registry import load
+from methods.restoration import references
 
 Device = Literal["cpu", "cuda"]
 Protocol = Literal["standard", "paper"]
@@ -121,6 +122,8 @@ def plan(
                     "device": device,
                     "source": source_hash,
                 }
+                if weights := _weights(configs):
+                    parts["weights"] = weights
                 if method_argument != entry.name:
                     file = Path(method_argument.removesuffix("+3dgs"))
                     parts["file"] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -138,7 +141,7 @@ def plan(
                     device,
                     configs,
                     parts,
-                    _reason_to_skip(capture, entry, device),
+                    _reason_to_skip(capture, entry, device, configs),
                     clean,
                 )
                 if entry.name == CLEAN_SOURCE:
@@ -147,8 +150,20 @@ def plan(
     return jobs
 
 
-def _reason_to_skip(capture: Capture, entry: Entry, device: Device) -> str | None:
+def _weights(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
+    """SHA-256 of each file of weights that a configuration names, None of those that are not there."""
+    return {
+        family["weights"]: references.digest(family["weights"]) for family in configs.values() if "weights" in family
+    }
+
+
+def _reason_to_skip(
+    capture: Capture, entry: Entry, device: Device, configs: Mapping[str, Mapping[str, Any]]
+) -> str | None:
     if entry.oracle and not capture.has_truth:
         return "it trains on sharp twins, and the capture has none"
+    for weights in _weights(configs):
+        if missing := references.why_missing(weights):
+            return missing
     reason: str | None = load(entry.unavailable)(device) if entry.unavailable else None
     return reason

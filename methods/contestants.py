@@ -12,19 +12,24 @@ import sys
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from datasets.errors import InputError
 from methods.contestant import Entry, Fit, Output
 from methods.joint.studies import STUDIES as JOINT_STUDIES
 from methods.joint_optics.studies import STUDIES as JOINT_OPTICS_STUDIES
 from methods.registry import Registry, load
+from methods.restoration import checkpoint
+from methods.restoration.architectures import ARCHITECTURES, RELEASES
+from methods.restoration.checkpoint import SUFFIX
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 ENTRY_POINT_GROUP = "bench.methods"
 
+_SEED_DATA = "seed paper, Table 1, average of 8"
+_TLC = "Chu et al., Improving Image Restoration by Revisiting Global Information Aggregation, ECCV 2022"
 _KERBL = "Kerbl et al., 3D Gaussian Splatting for Real-Time Radiance Field Rendering, SIGGRAPH 2023"
 _RICHARDSON = (
     "Richardson 1972; Lucy 1974; defocus map of Zhuo and Sim, Defocus map estimation from a single image, "
@@ -42,7 +47,7 @@ _SPLATTING = Entry(
     trained_on="the photographs of the capture",
     status="adapted",
     version="1",
-    published={"data": "seed paper, Table 1, average of 8", "psnr": 31.11, "ssim": 0.909, "lpips": 0.113},
+    published={"data": _SEED_DATA, "psnr": 31.11, "ssim": 0.909, "lpips": 0.113},
 )
 
 _JOINT = Entry(
@@ -60,7 +65,7 @@ _JOINT = Entry(
     status="faithful",
     version="1",
     published={
-        "data": "seed paper, Table 1, average of 8",
+        "data": _SEED_DATA,
         "psnr": 32.50,
         "ssim": 0.934,
         "lpips": 0.077,
@@ -134,6 +139,74 @@ _RESTORERS = [
     ),
 ]
 
+_MACRO_PAIRS = "synthetic macro pairs"
+
+
+def learned(name: str, title: str, weights: str, architecture: str, **more: Any) -> Entry:
+    """A restorer that is a network, one of `ARCHITECTURES`, with `weights` as in `methods.restoration.references`.
+
+    `more` are fields of the entry, and under `changes` settings of its configuration that are not the usual ones.
+    """
+    models_blur = architecture in ("kernel-guided", "nrknet")
+    fields = {
+        "outputs": ("deblur", "kernel") if models_blur else ("deblur",),
+        "citation": ARCHITECTURES[architecture].citation,
+        "licence": "own implementation",
+        **more,
+        "changes": {"learned": {"weights": weights, **more.get("changes", {})}},
+    }
+    return Entry(name, title, "methods.restoration.learned:fit", configs=("learned",), **fields)
+
+
+def _released(name: str, title: str, slot: str | None = None, **more: Any) -> Entry:
+    """A restorer with the weights that its authors published, kept by `bench weights` as `slot`, by default `name`."""
+    release = RELEASES[slot or name]
+    fields = {"status": "faithful", "trained_on": release.trained_on, **more}
+    return learned(name, title, f"released:{slot or name}", release.architecture, **fields)
+
+
+_WHOLE = {"seen": "whole"}
+
+_LEARNED = [
+    learned(
+        "kernel-guided",
+        "A kernel for every tile of a photograph, and a U-Net that is guided by it",
+        "shipped:kernel-guided",
+        "kernel-guided",
+        status="adapted",
+        trained_on=_MACRO_PAIRS,
+    ),
+    learned(
+        "mpt-s",
+        "Multi-pyramid transformer of reduced width",
+        "shipped:mpt-s",
+        "mpt",
+        status="adapted",
+        trained_on=_MACRO_PAIRS,
+    ),
+    _released("mpt", "Multi-pyramid transformer"),
+    _released("mpt-efcr", "Multi-pyramid transformer, trained with frequency contrastive regularisation"),
+    _released("mpt-efcr-ex", "Multi-pyramid transformer, trained with that regularisation and extra data"),
+    _released("restormer", "Restormer", changes=_WHOLE),
+    _released(
+        "restormer-tlc",
+        "Restormer with local statistics at test time",
+        "restormer",
+        status="adapted",
+        citation=f"{ARCHITECTURES['restormer'].citation}; {_TLC}",
+        changes=_WHOLE | {"local_statistics": True},
+    ),
+    _released("nrknet", "Neumann network with recursive kernels", changes=_WHOLE),
+    _released("iniknet", "Implicit neural inverse kernels", changes=_WHOLE),
+]
+
+_SEED_TABLE = {
+    "restormer": {"psnr": 31.86, "ssim": 0.923, "lpips": 0.094},
+    # Its row is called INIKNet, and cites NRKNet's paper.
+    "iniknet": {"psnr": 32.13, "ssim": 0.923, "lpips": 0.096},
+}
+"""What the seed paper has of restorers followed by 3DGS: Table 1, average of 8 objects."""
+
 
 def then_splatting(restorer: Entry) -> Entry:
     """The second entry of a 2D restorer: restore every photograph, then splat."""
@@ -146,7 +219,7 @@ def then_splatting(restorer: Entry) -> Entry:
         configs=(*restorer.configs, *_SPLATTING.configs),
         citation=f"{restorer.citation}; {_KERBL}",
         trained_on=f"restorer: {restorer.trained_on}; splats: the restored photographs of the capture",
-        published=None,
+        published=_SEED_TABLE.get(restorer.name) and {"data": _SEED_DATA, **_SEED_TABLE[restorer.name]},
     )
 
 
@@ -156,7 +229,7 @@ def _enters_twice(entry: Entry) -> bool:
 
 def builtin() -> list[Entry]:
     """Contestants of this package, controls last."""
-    restorers = [entry for entry in _RESTORERS if _enters_twice(entry)]
+    restorers = [entry for entry in [*_RESTORERS, *_LEARNED] if _enters_twice(entry)]
     controls = [entry for entry in _RESTORERS if not _enters_twice(entry)]
     oracle = _SPLATTING._replace(
         name="sharp-3dgs",
@@ -248,15 +321,34 @@ def check(entry: Entry) -> None:
 
 
 def find(name_or_path: str) -> Entry:
-    """The contestant of that name, or the one that the named Python file declares ("FILE.py+3dgs" too).
+    """The contestant of that name, or the one that the named file is: a Python file that declares one, or a checkpoint
+    of `bench train` ("FILE.py+3dgs", "FILE.safetensors+3dgs" too).
 
     Raises InputError, with the nearest name, if there is none.
     """
     path = name_or_path.removesuffix("+3dgs")
-    if not path.endswith(".py"):
+    if path.endswith(".py"):
+        entry = from_file(Path(path))
+    elif path.endswith(SUFFIX):
+        entry = from_checkpoint(Path(path))
+    else:
         return registry().get(name_or_path)
-    entry = from_file(Path(path))
     return entry if path == name_or_path else then_splatting(entry)
+
+
+def from_checkpoint(path: Path) -> Entry:
+    """The contestant that the checkpoint at `path` is, called as the file. Raises InputError if it is none."""
+    facts = checkpoint.facts(path)
+    entry = learned(
+        path.stem,
+        f"{facts['architecture']}, trained with `bench train`",
+        str(path.resolve()),
+        facts["architecture"],
+        status="adapted",
+        trained_on=facts["trained_on"],
+    )
+    check(entry)
+    return entry
 
 
 def fit_of(entry: Entry) -> Fit:

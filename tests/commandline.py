@@ -15,7 +15,8 @@ Bench = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def clean_environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"TORCH_HOME": str(folder / "no-weights"), "COLUMNS": "200"}
+    nowhere = str(folder / "no-weights")
+    return os.environ | {"TORCH_HOME": nowhere, "BENCH_WEIGHTS": nowhere, "COLUMNS": "200"}
 
 
 def is_one_sentence(done: subprocess.CompletedProcess[str]) -> bool:

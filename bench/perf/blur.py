@@ -1,8 +1,7 @@
 """How long the blurs take and what memory they need, forward and backward with the gradient of the blur's width, side
 by side with the same blur written as torch's unfold.
 
-Every measurement runs in a process of its own, `python -m bench.perf.blur OPERATOR BACKEND PX K REPEATS`: what one
-leaves in memory would hide what the next one needs.
+Every measurement runs in a process of its own, `python -m bench.perf.blur OPERATOR BACKEND PX K REPEATS`.
 """
 
 from __future__ import annotations
@@ -10,21 +9,16 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import os
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import fold, unfold
 
-from bench.environment import ROOT
+from bench.perf.alone import growth_of_peak, run_alone
 from bench.perf.rasterizer import environment
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.defocus.backends import BACKENDS
@@ -115,7 +109,7 @@ def _row(operator: str, px: int, k: int | None, repeats: int) -> dict[str, Any]:
             ms[backend], peak[backend], reason[backend] = None, None, why_not
             continue
         few = min(repeats, 3) if backend.startswith("unfold") else repeats
-        ms[backend], peak[backend] = _in_own_process(operator, backend, px, k, few)
+        ms[backend], peak[backend] = run_alone(__name__, operator, backend, str(px), str(k or 0), str(few))
     known = PROTOTYPE_MS.get((px, k)) if operator == "gather-gauss" and k is not None else None
     return {
         "operator": operator,
@@ -146,21 +140,6 @@ def _device(backend: str) -> str:
     return "cuda" if backend in ("triton", "unfold cuda") else "cpu"
 
 
-def _in_own_process(operator: str, backend: str, px: int, k: int | None, repeats: int) -> tuple[float, float]:
-    arguments = [operator, backend, str(px), str(k or 0), str(repeats)]
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.perf.blur", *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"measuring {' '.join(arguments)} failed: {done.stderr.strip()[-2000:]}")
-    ms, mb = json.loads(done.stdout.splitlines()[-1])
-    return float(ms), float(mb)
-
-
 def _measure_here(operator: str, backend: str, px: int, k: int, repeats: int) -> tuple[float, float]:
     """Least time of a pass in ms, and the growth of peak memory in MB."""
     device = _device(backend)
@@ -171,18 +150,7 @@ def _measure_here(operator: str, backend: str, px: int, k: int, repeats: int) ->
     _a_pass(operator, backend, 16, 1)()
     one_pass = _a_pass(operator, backend, px, k)
 
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated() / 1e6
-        one_pass()
-        growth = torch.cuda.max_memory_allocated() / 1e6 - before
-    else:
-        now, before = _memory()
-        # Up to the peak of the imports, growth would not show.
-        ballast = np.ones(max(0, int((before - now) * 1e6)), np.uint8)
-        one_pass()
-        growth = _memory()[1] - before
-        del ballast
+    growth = growth_of_peak(one_pass, device)
     best = math.inf
     for _ in range(repeats):
         start = time.perf_counter()
@@ -218,17 +186,6 @@ def _a_pass(operator: str, backend: str, px: int, k: int) -> Callable[[], None]:
             torch.cuda.synchronize()
 
     return one_pass
-
-
-def _memory() -> tuple[float, float]:
-    """Memory of this process in MB, now and at its peak."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        unit = 1e6 if sys.platform == "darwin" else 1e3
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-        return peak, peak
-    lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-    return tuple(float(lines[key].split()[0]) * 1024 / 1e6 for key in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
 
 
 if __name__ == "__main__":

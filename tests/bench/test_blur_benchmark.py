@@ -22,7 +22,7 @@ def test_a_measurement_is_json_and_a_table():
 
 
 def test_what_would_not_fit_is_left_out_and_says_so(monkeypatch):
-    monkeypatch.setattr("bench.perf.blur._in_own_process", lambda *arguments: (1.0, 2.0))
+    monkeypatch.setattr("bench.perf.blur.run_alone", lambda *arguments: (1.0, 2.0))
     gauss, disk = measure(sizes=(800,), radii=(12,), operators=("gather-gauss", "scatter-disk"), repeats=1)["rows"]
     assert gauss["ms"] == {"cpu": 1.0, "unfold cpu": None, "triton": gauss["ms"]["triton"], "unfold cuda": None}
     assert "would need about 18 GB" in gauss["reason"]["unfold cpu"]

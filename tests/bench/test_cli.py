@@ -29,7 +29,22 @@ def test_the_contestants_of_this_package_are_listed_with_what_they_are(bench: Be
 
 
 @pytest.mark.parametrize(
-    "verb", ["run", "ablate", "import", "export", "refocus", "synth", "eval", "report", "list", "doctor", "perf"]
+    "verb",
+    [
+        "run",
+        "ablate",
+        "import",
+        "export",
+        "refocus",
+        "synth",
+        "train",
+        "weights",
+        "eval",
+        "report",
+        "list",
+        "doctor",
+        "perf",
+    ],
 )
 def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
     assert verb in bench("--help").stdout
