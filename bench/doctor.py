@@ -27,6 +27,7 @@ def examine(lpips_weights: Path | None = None) -> list[Finding]:
         _numba_cache(),
         _blender(),
         _lpips(lpips_weights),
+        _released_weights(),
         _capture(),
         _disk(),
     ]
@@ -89,6 +90,16 @@ def _lpips(weights: Path | None) -> Finding:
         return Finding("lpips weights", True, str(lpips_backbone.locate(weights)))
     except lpips_backbone.LpipsUnavailable as error:
         return Finding("lpips weights", False, "not found", str(error))
+
+
+def _released_weights() -> Finding:
+    from methods.restoration import weights
+
+    states = {name: weights.state(name) for name in weights.RELEASES}
+    there = [name for name, state in states.items() if state == "present"]
+    detail = f"{len(there)} of {len(states)}{': ' if there else ''}{', '.join(there)}"
+    every = len(there) == len(states)
+    return Finding("released weights", every, detail, "" if every else "bench weights list tells where they are")
 
 
 def _capture() -> Finding:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _NETWORKS = "methods.restoration.networks"
+_WRAPPERS = ("params", "state_dict", "model", "net")
+_PARALLEL = "module."  # what torch's DataParallel puts before every name
 
 
 class Architecture(NamedTuple):
@@ -105,7 +107,15 @@ def network(architecture: str, config: Mapping[str, Any]) -> nn.Module:
 def released(release: Release, raw: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What the authors' file holds (`raw`, as read) as the settings of our network and its parameters by name."""
     module = import_module(_known(release.architecture).network.partition(":")[0])
-    return dict(module.RELEASED), module.released(raw)
+    return dict(module.RELEASED), module.released(unwrapped(raw))
+
+
+def unwrapped(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's state by name, out of what scripts of training put around it."""
+    for wrapper in _WRAPPERS:
+        if isinstance(raw.get(wrapper), Mapping):
+            raw = raw[wrapper]
+    return {name.removeprefix(_PARALLEL): value for name, value in raw.items()}
 
 
 def _known(architecture: str) -> Architecture:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from datasets.errors import InputError
+from methods.restoration.padding import continued
 
 BATCH = 8  # tiles treated at once
 
@@ -111,17 +111,6 @@ def in_tiles_with(
             blended[:, *place.region] += window * result[:, :height, :width]
     assert blended is not None
     return blended, torch.cat(extras)
-
-
-def continued(
-    image: Tensor,  # [B, C, H, W]
-    height: int,
-    width: int,
-) -> Tensor:  # [B, C, height, width]
-    """The image continued to the right and downwards: by reflection where it is large enough, else by replication."""
-    right, down = width - image.shape[-1], height - image.shape[-2]
-    image = F.pad(image, (0, right, 0, 0), mode="reflect" if right < image.shape[-1] else "replicate")
-    return F.pad(image, (0, 0, 0, down), mode="reflect" if down < image.shape[-2] else "replicate")
 
 
 def _windows(length: int, tile: int, overlap: int) -> list[tuple[int, np.ndarray]]:

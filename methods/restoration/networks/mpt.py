@@ -23,6 +23,7 @@ from datasets.errors import InputError
 from methods.restoration.networks.mdta import MDTA
 from methods.restoration.networks.mpt_windows import CSWA, WindowPairing, depthwise, pointwise
 from methods.restoration.networks.restormer import ChannelNorm, Down, Up
+from methods.restoration.padding import to_multiple
 
 RELEASED: dict[str, Any] = {"window_pairing": "release"}
 """Settings under which the authors' weights run, which were trained with that pairing."""
@@ -107,7 +108,7 @@ class MPT(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """[B, 3, H, W] sRGB, 0..1, of any size, to the same, not clamped."""
         height, width = image.shape[-2:]
-        level1 = self.encoder_level1(self.inproj(pad(image, self.multiple)))
+        level1 = self.encoder_level1(self.inproj(to_multiple(image, self.multiple)))
         level2 = self.encoder_level2(self.down1_2(level1))
         level3 = self.encoder_level3(self.down2_3(level2))
         x = self.latent(self.down3_4(level3))
@@ -164,17 +165,6 @@ def stage(config: MPTConfig, level: int) -> nn.Sequential:
     )
 
 
-def pad(image: Tensor, multiple: int) -> Tensor:
-    """[B, 3, H, W] continued to the right and below to multiples of `multiple` px: by reflection, or by the border's
-    colour where the image is too small for that."""
-    for axis in (2, 3):
-        size = image.shape[axis]
-        missing = -size % multiple
-        around = (0, 0, 0, missing) if axis == 2 else (0, missing, 0, 0)
-        image = F.pad(image, around, mode="reflect" if missing < size else "replicate")
-    return image
-
-
 def released(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The network's parameters by name, of what the authors' file holds.
 
@@ -184,7 +174,7 @@ def released(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """
     theirs: dict[str, Tensor] = {}
     for name, value in state.items():
-        name = re.sub(r"^(module\.|Network\.)+", "", name)
+        name = name.removeprefix("Network.")
         name = re.sub(r"\.attn\.(\w+)\.0\b", r".isca.\1", name)
         name = re.sub(r"\.attn\.(\w+)\.1\b", r".cswa.\1", name)
         name = name.replace(".attn.", ".cswa.")

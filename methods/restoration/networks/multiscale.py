@@ -13,24 +13,17 @@ from torch.nn import functional as F
 
 from datasets.errors import InputError
 from methods.restoration.learning.frequency import fft_l1
+from methods.restoration.padding import to_multiple
 
 MULTIPLE = 16  # px; a quarter for the coarsest scale, and two halvings inside a U-Net
 LEAST = 32  # px; below, the lowest level of the coarsest scale is one pixel, which has nothing to reflect
 SPECTRUM = 0.1  # weight of `fft_l1` against the mean square, in both papers' training code
-WRAPPERS = ("state_dict", "model", "net", "params")  # under which training scripts put a state
-PARALLEL = "module."  # what torch's DataParallel puts before every name
 
 
 def pad(
     image: Tensor,  # [B, 3, H, W]
 ) -> Tensor:  # [B, 3, H', W'], multiples of 16 from 32 on
-    """The image continued to the right and below, by reflection, or by its last pixels where it is too small."""
-    for axis in (2, 3):
-        size = image.shape[axis]
-        missing = max(size + -size % MULTIPLE, LEAST) - size
-        around = (0, 0, 0, missing) if axis == 2 else (0, missing, 0, 0)
-        image = F.pad(image, around, mode="reflect" if missing < size else "replicate")
-    return image
+    return to_multiple(image, MULTIPLE, LEAST)
 
 
 def resize(maps: Tensor, factor: float) -> Tensor:
@@ -94,18 +87,14 @@ def restoration_loss(results: Sequence[Tensor], sharp: Tensor, weights: Sequence
 
 
 def renamed(state: Mapping[str, Any], rules: Mapping[str, str]) -> dict[str, Tensor]:
-    """A checkpoint's tensors under new names, out of whatever wrapping.
+    """A checkpoint's tensors under new names.
 
     rules: by pattern of the whole old name, the new name, in which \\1 is the pattern's first group.
 
     Raises InputError for a name that no rule knows, and for a rule that no name follows.
     """
-    for wrapper in WRAPPERS:
-        if isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
     result, unused = {}, set(rules)
     for name, value in state.items():
-        name = name.removeprefix(PARALLEL)
         for pattern, new in rules.items():
             if found := re.fullmatch(pattern, name):
                 result[found.expand(new)] = value

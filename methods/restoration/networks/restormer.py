@@ -14,13 +14,12 @@ from torch.nn import functional as F
 
 from datasets.errors import InputError
 from methods.restoration.networks.mdta import MDTA
+from methods.restoration.padding import to_multiple
 
 RELEASED: dict[str, Any] = {}
 """Settings under which the authors' single_image_defocus_deblurring.pth runs: the defaults."""
 
 MULTIPLE = 8  # px; the image is halved three times
-WRAPPERS = ("params", "state_dict")  # under which BasicSR and plain training scripts save
-PARALLEL = "module."  # what torch's DataParallel puts before every name
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Restormer(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """[B, 3, H, W] sRGB, 0..1, of any size, to the same, not clamped."""
         height, width = image.shape[-2:]
-        padded = pad(image)
+        padded = to_multiple(image, MULTIPLE)
         level1 = self.encoder_level1(self.patch_embed(padded))
         level2 = self.encoder_level2(self.down1_2(level1))
         level3 = self.encoder_level3(self.down2_3(level2))
@@ -163,20 +162,6 @@ def blocks(count: int, channels: int, heads: int, expansion: float) -> nn.Sequen
     return nn.Sequential(*(Block(channels, heads, expansion) for _ in range(count)))
 
 
-def pad(image: Tensor) -> Tensor:
-    """[B, 3, H, W] continued to the right and below to multiples of 8 px: by reflection, or by the border's colour
-    where the image is too small for that."""
-    for axis in (2, 3):
-        size = image.shape[axis]
-        missing = -size % MULTIPLE
-        around = (0, 0, 0, missing) if axis == 2 else (0, missing, 0, 0)
-        image = F.pad(image, around, mode="reflect" if missing < size else "replicate")
-    return image
-
-
-def released(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The network's parameters by name, of what a checkpoint holds, whatever it is wrapped in."""
-    for wrapper in WRAPPERS:
-        if isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    return {name.removeprefix(PARALLEL): value for name, value in state.items()}
+def released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The network's parameters by name, of what the authors' checkpoint holds: its names are ours."""
+    return dict(state)

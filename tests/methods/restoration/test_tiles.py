@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from datasets.errors import InputError
-from methods.restoration.tiles import continued, in_tiles, in_tiles_with, tiling
+from methods.restoration.tiles import in_tiles, in_tiles_with, tiling
 
 SIZES = [(64, 64), (100, 71), (33, 32), (32, 32), (31, 90), (5, 7), (1, 1), (1, 200)]
 
@@ -98,9 +98,3 @@ def test_gradients_pass() -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_the_precision_is_kept(dtype: torch.dtype) -> None:
     assert in_tiles(lambda patches: patches, random(3, 40, 50).to(dtype), 32, 8).dtype == dtype
-
-
-def test_an_image_is_continued_by_reflection_if_it_is_large_enough() -> None:
-    row = torch.tensor([1.0, 2.0, 3.0])[None, None, None]
-    assert continued(row, 2, 5).tolist() == [[[[1, 2, 3, 2, 1]] * 2]]
-    assert continued(row, 1, 6).tolist() == [[[[1, 2, 3, 3, 3, 3]]]]

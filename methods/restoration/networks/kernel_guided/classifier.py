@@ -4,8 +4,6 @@ The paper's classes are signed distances from the focal plane. Which side of it 
 symmetric blur, so here they are ranges of the radius of the circle of confusion.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,17 +67,6 @@ def standardised(x: Tensor) -> Tensor:
 def at_least_single(x: Tensor) -> Tensor:
     """In single precision, or as precise as it is."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def exchange_channels(tensors: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Augmentation: red, green and blue of every image in another order, the same in all `tensors` [B, 3, H, W].
-
-    The paper shows the cyclic orders; all six are drawn from here. The generator is one of the CPU.
-    """
-    batch = len(tensors[0])
-    order = torch.rand(batch, 3, generator=generator).argsort(dim=1).to(tensors[0].device)
-    rows = torch.arange(batch, device=order.device)[:, None]
-    return tuple(tensor[rows, order] for tensor in tensors)
 
 
 def levels_of(

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from methods.light import srgb_to_linear
 from methods.restoration.networks.kernel_guided.classifier import at_least_single, standardised
+from methods.restoration.networks.kernel_guided.initial import he
 
 SCALES = 3
 HEAD = (24, 16, 8)
 LEAK = 1e-5  # of the output that is not cut at 0
-INITIAL = 0.1  # bias of the output
+INITIAL = 0.1  # bias of the output: a kernel that is negative all over learns slowly
 
 
 class Scale(nn.Module):
@@ -73,7 +74,6 @@ class KernelExtractor(nn.Module):
 
     def __init__(self, kernel_size: int, features: int, maps: int, classes: int) -> None:
         super().__init__()
-        self.kernel_size = kernel_size
         reaches = [kernel_size // 2]
         while len(reaches) < SCALES:
             reaches.append((reaches[-1] + 1) // 2)
@@ -85,8 +85,11 @@ class KernelExtractor(nn.Module):
         head: list[nn.Module] = []
         for channels_in, channels in zip((maps, *HEAD), HEAD, strict=False):
             head += [nn.Conv2d(channels_in, channels, 3, padding=1), nn.ReLU()]
-        self.head = nn.Sequential(*head, nn.Conv2d(HEAD[-1], 1, 3, padding=1))
-        self._initialise()
+        final = nn.Conv2d(HEAD[-1], 1, 3, padding=1)
+        self.head = nn.Sequential(*head, final)
+        he(self)
+        assert final.bias is not None
+        nn.init.constant_(final.bias, INITIAL)
 
     def forward(
         self,
@@ -104,21 +107,6 @@ class KernelExtractor(nn.Module):
             larger = F.relu(enlarge(doubled(hidden, finer.shape[-1])))
             hidden = F.relu(join(torch.cat([larger, finer], dim=1)))
         return normalised(self.head(hidden)[:, 0])
-
-    def _initialise(self) -> None:
-        """He et al. (2015), and a positive bias at the end: a kernel that is negative all over learns slowly.
-
-        From PyTorch's own values it takes twice as many steps to learn disks, and now and then none are learned.
-        """
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        final = self.head[-1]
-        assert isinstance(final, nn.Conv2d)
-        assert final.bias is not None
-        nn.init.constant_(final.bias, INITIAL)
 
 
 def luminance(
@@ -150,7 +138,7 @@ def cross_correlations(
     spectra = torch.fft.rfft2(maps, s=size)
     parts = []
     for i in range(maps.shape[1] - 1):
-        # Slices, no indices: what is kept for the gradient is then the spectra alone, not a copy for every pair.
+        # Slices, no indices: what is kept for the gradient is then the spectra, not a copy for every pair.
         products = spectra[:, i : i + 1].conj() * spectra[:, i + 1 :]
         rows = _around_zero(torch.fft.ifft(products, dim=-2), reach, -2)
         parts.append(_around_zero(torch.fft.irfft(rows, n=size[1], dim=-1), reach, -1))

@@ -4,9 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.restoration.tiles import continued
+from methods.restoration.networks.kernel_guided.initial import he
+from methods.restoration.padding import to_multiple
 
 CONVOLUTIONS = 2  # of a block, as in the U-Net of Ronneberger et al. (2015); KF has 3
+FIRST_CHANGE = 0.1  # of the output's weights, so that a residual one begins near the photograph
 
 
 class Guidance(nn.Module):
@@ -72,6 +74,10 @@ class Restorer(nn.Module):
         self.skip = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(levels - 1))
         self.decoder = nn.ModuleList(Block(2 * width, width, kernel_size, guidance) for _ in range(levels - 1))
         self.out = nn.Conv2d(width, 3, 3, padding=1)
+        he(self)
+        if residual:
+            with torch.no_grad():
+                self.out.weight *= FIRST_CHANGE
         self.to(memory_format=torch.channels_last)  # a fifth faster on CPU
 
     def forward(
@@ -80,8 +86,7 @@ class Restorer(nn.Module):
         kernel: Tensor,  # [B, m, m]
     ) -> Tensor:  # [B, 3, H, W], not clamped
         height, width = image.shape[-2:]
-        multiple = 2 ** len(self.up)
-        r = continued(image, height + -height % multiple, width + -width % multiple)
+        r = to_multiple(image, 2 ** len(self.up))
         kernel = kernel.to(image.dtype)
         skipped = []
         for i, block in enumerate(self.encoder):

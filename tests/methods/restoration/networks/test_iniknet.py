@@ -314,12 +314,11 @@ def from_authors_state(state: dict[str, Tensor], image: Tensor, shapes: int, lar
     return results
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_a_state_under_the_authors_names_computes_what_theirs_does(prefix: str) -> None:
+def test_a_state_under_the_authors_names_computes_what_theirs_does() -> None:
     config = INIKNetConfig(width=8, blocks=2, recurrent_blocks=1, shapes=4, largest=7, hidden=16)
     state = authors_state(config)
     net = INIKNet(config).eval()
-    net.load_state_dict(released({prefix + name: value for name, value in state.items()}))
+    net.load_state_dict(released(state))
     photographs, _ = batch(32, 48)
     with torch.no_grad():
         results, expected = net.scales(photographs), from_authors_state(state, photographs, 4, 7)

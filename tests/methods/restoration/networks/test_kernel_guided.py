@@ -17,7 +17,6 @@ from methods.restoration.networks.kernel_guided.classifier import (
     UNKNOWN,
     Classifier,
     class_loss,
-    exchange_channels,
     levels_of,
     standardised,
 )
@@ -171,17 +170,6 @@ def test_a_flat_channel_is_0_when_standardised() -> None:
 
 def test_224_px_come_down_to_7() -> None:
     assert Classifier().blocks(torch.zeros(1, 3, 224, 224)).shape == (1, 128, 7, 7)
-
-
-def test_channels_are_exchanged_alike_in_photograph_and_twin() -> None:
-    photographs = random(32, 3, 4, 4)
-    generator = torch.Generator().manual_seed(0)
-    exchanged, twins = exchange_channels([photographs, 2 * photographs], generator)
-    assert torch.equal(twins, 2 * exchanged)
-    torch.testing.assert_close(exchanged.sum(dim=1), photographs.sum(dim=1))
-    assert len({tuple(order) for order in exchanged[:, :, 0, 0].argsort().argsort().tolist()}) == 6
-    again, _ = exchange_channels([photographs, photographs], torch.Generator().manual_seed(0))
-    assert torch.equal(again, exchanged)
 
 
 def test_a_patch_has_the_class_of_the_median_radius_of_what_it_shows() -> None:

@@ -327,7 +327,7 @@ def from_authors_state(state: dict[str, Tensor], image: Tensor, symmetric: bool)
 def test_a_state_under_the_authors_names_computes_what_theirs_does(symmetric: bool) -> None:
     state = authors_state(width=8, blocks=2, atoms=5)
     net = NRKNet(NRKNetConfig(width=8, blocks=2, atoms=5, symmetric=symmetric)).eval()
-    net.load_state_dict(released({"state_dict": {f"module.{name}": value for name, value in state.items()}}))
+    net.load_state_dict(released(state))
     photographs, _ = batch(32, 48)
     with torch.no_grad():
         torch.testing.assert_close(net(photographs), from_authors_state(state, photographs, symmetric))

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from datasets.errors import InputError
 from methods.configuration import build
-from methods.restoration.networks.restormer import RELEASED, Restormer, RestormerConfig, released
+from methods.restoration.networks.restormer import RELEASED, Restormer, RestormerConfig
 
 SMALL = RestormerConfig(width=8, blocks=(1, 1, 1, 1), heads=(1, 2, 4, 8), refinement=1)
 
@@ -96,15 +96,6 @@ def test_its_parameters_are_shaped_as_in_the_released_checkpoint(
 def test_sizes_that_do_not_go_together_are_refused(settings: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         build(RestormerConfig, settings)
-
-
-@pytest.mark.parametrize("wrap", ["bare", "params", "state_dict", "module", "params of module"])
-def test_a_checkpoint_is_unwrapped(wrap: str) -> None:
-    state = small().state_dict()
-    if "module" in wrap:
-        state = {f"module.{name}": value for name, value in state.items()}
-    raw = {"params": state, "state_dict": state, "params of module": {"params": state}}.get(wrap, state)
-    Restormer(SMALL).load_state_dict(released(raw), strict=True)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (4, 4), (5, 13), (16, 24), (33, 7)])
