@@ -9,6 +9,7 @@ from statistics import fmean
 from bench.perf import BENCHMARKS, rasterizer
 from datasets.synthesis import catalogue
 from methods import configuration, contestants
+from methods.restoration import checkpoint
 from reports import ablation, leaderboard, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +32,13 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/measurements.md", "synth"): measured("synth"),
         ("docs/measurements.md", "macro8"): novel_views(macro8, suite(), ("3dgs", "rl+3dgs", *JOINT, "sharp-3dgs")),
         ("docs/measurements.md", "macro8-kernels"): kernels(macro8, suite(), ("joint-optics",)),
+        ("docs/restorers.md", "restorers-deblur"): restored(objects + records.find(PUBLISHED / "restorers")),
+        ("docs/restorers.md", "restorers-novel"): splatted(objects + records.find(PUBLISHED / "restorers")),
+        ("docs/restorers.md", "restorers-kernels"): kernels(
+            objects + records.find(PUBLISHED / "restorers"), OBJECTS, ("rl", "kernel-guided")
+        ),
+        ("docs/restorers.md", "restorers-trained"): trained(),
+        ("docs/measurements.md", "restore"): measured("restore"),
         ("docs/joint.md", "joint-objects"): novel_views(objects, OBJECTS, ("3dgs", *JOINT, "sharp-3dgs")),
         ("docs/joint.md", "joint-kernels"): kernels(objects, OBJECTS, JOINT),
         ("docs/joint.md", "joint-scale"): scale(),
@@ -85,6 +93,52 @@ def kernel_row(found: Sequence[records.Record], capture: str, label: str, name: 
         unknown = metric.endswith("percent") and name != "joint-optics"
         cells[title] = "–" if unknown else f"{mean(found, capture, name, 'kernel', metric):.{digits}f}"
     return cells
+
+
+RESTORERS = ("rl", "kernel-guided", "mpt-s")
+
+
+def restored(found: Sequence[records.Record]) -> str:
+    """PSNR of restored photographs on the object, by capture and on average."""
+    return by_method(found, ("input", *RESTORERS), "deblur", "mask_psnr")
+
+
+def splatted(found: Sequence[records.Record]) -> str:
+    """PSNR of novel views after splatting what was restored, by capture and on average."""
+    return by_method(found, ("3dgs", *(f"{name}+3dgs" for name in RESTORERS)), "novel", "psnr")
+
+
+def by_method(found: Sequence[records.Record], names: Sequence[str], track: str, metric: str) -> str:
+    """A row for each contestant, with the difference of its average to the first one's."""
+    rows, first = [], None
+    for name in names:
+        own = {label: mean(found, capture, name, track, metric) for capture, label in OBJECTS.items()}
+        average = fmean(own.values())
+        first = average if first is None else first
+        cells = {"": f"`{name}`"} | {label: f"{value:.2f}" for label, value in own.items()}
+        rows.append(cells | {"average": f"{average:.2f}", "difference": f"{average - first:+.2f}"})
+    return grid(rows)
+
+
+def trained() -> str:
+    """What the checkpoints that ship say of their training."""
+    rows = []
+    for name in ("kernel-guided", "mpt-s"):
+        facts = checkpoint.facts(checkpoint.shipped(name))
+        recipe, last = facts["recipe"], facts["curve"][-1]
+        rows.append(
+            {
+                "": f"`{name}`",
+                "MB": f"{checkpoint.shipped(name).stat().st_size / 1e6:.1f}",
+                "pairs": str(facts["pairs"]["count"]),
+                "objects": str(facts["pairs"]["objects"]),
+                "steps": str(facts["step"]),
+                "patches a step": f"{recipe['batch']} x {recipe['patch']} px",
+                "photograph, dB": f"{last['input_psnr']:.2f}",
+                "restored, dB": f"{last['psnr']:.2f}",
+            }
+        )
+    return grid(rows)
 
 
 def scale() -> str:

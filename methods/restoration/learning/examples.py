@@ -4,7 +4,7 @@ The batch of a step is a function of seed and step alone, so a training that goe
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from torch import Tensor
 from datasets.errors import InputError
 from datasets.pairs import Pairs
 
-# Of pixels that show something, what a patch must have; after so many tries it is taken as it is.
+# A patch should show something in so much of it, and be out of focus there by so many px (median radius of the circle
+# of confusion); of those that are not, as half of the pairs, a share is taken. After so many tries it is as it is.
 COVERED = 0.2
+BLURRED = 1.0
+SHARP_SHARE = 0.25
 TRIES = 8
 
 
@@ -58,12 +61,11 @@ class Examples:
 
     def _example(self, random: np.random.Generator) -> Sequence[np.ndarray]:
         """Photograph, sharp, coc and mask of a random patch, turned, mirrored, its colours exchanged."""
-        index = random.integers(len(self.photograph))
         reach = self.photograph.shape[1] - self.patch + 1
         for _ in range(TRIES):
-            top, left = random.integers(reach, size=2)
+            index, (top, left) = random.integers(len(self.photograph)), random.integers(reach, size=2)
             place = np.s_[index, top : top + self.patch, left : left + self.patch]
-            if self.mask[place].mean() > COVERED * 255:
+            if self._worth(place, random):
                 break
         turns, mirrored = random.integers(4), random.integers(2)
         maps = []
@@ -74,6 +76,13 @@ class Examples:
             colours = random.permutation(3)
             maps[0], maps[1] = maps[0][..., colours], maps[1][..., colours]
         return maps
+
+    def _worth(self, place: Any, random: np.random.Generator) -> bool:
+        """Whether there is something to learn from the patch at `place`."""
+        covered = self.mask[place] > 127
+        if covered.mean() < COVERED:
+            return False
+        return np.median(np.abs(self.coc[place][covered])) >= BLURRED or random.random() < SHARP_SHARE
 
 
 def _image(batch: np.ndarray, device: str) -> Tensor:

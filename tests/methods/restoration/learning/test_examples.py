@@ -68,6 +68,14 @@ def test_patches_prefer_what_shows_something(pairs):
     assert (covered > 0.2).float().mean() > 0.9
 
 
+def test_patches_prefer_what_is_out_of_focus_and_take_some_that_is_not(pairs):
+    examples = Examples(pairs, patch=8, seed=0)
+    examples.coc = examples.coc.copy()
+    examples.coc[:3] = -0.2
+    sharp = (examples.batch(0, 200).coc.abs().amax(dim=(1, 2)) < 1).float().mean()
+    assert 0.1 < sharp < 0.3  # half of all patches, of which a quarter is taken: one in five
+
+
 def test_a_patch_larger_than_the_pairs_is_refused(pairs):
     with pytest.raises(InputError, match="Patches of 32 px do not fit into pairs of 24 px"):
         Examples(pairs, 32, 0)
