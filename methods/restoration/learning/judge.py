@@ -4,9 +4,11 @@ import numpy as np
 from skimage.metrics import structural_similarity
 from torch import nn
 
+from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from datasets.pairs import Pair, Pairs
 from methods.restoration.learned import Restorer
 from methods.restoration.networks.kernel_guided import KernelGuided
+from methods.restoration.richardson_lucy import reblur
 
 
 class Judge:
@@ -21,8 +23,9 @@ class Judge:
         """Means over the pairs of what `network` makes of them in tiles of `patch` px, by name of the score.
 
         psnr, input_psnr: of the restored and of the untouched photograph on what has a depth, dB.
-        reblur_psnr, identity_psnr, reblur_ssim: of the twin under the kernels found and of the twin itself, each
-        against the whole photograph; of networks that are guided by kernels.
+        reblur_psnr, reblur_ssim: of the twin under the kernels found, against the whole photograph; of networks that
+        are guided by kernels. identity_, ceiling_: the same of the twin itself, and of the twin under disks of the true
+        radii, pixel by pixel; noise of the sensor, and what hides what, keep that from the photograph.
         """
         restorer = Restorer(network, patch)
         rows = [self._scores(restorer, pair) for pair in self.pairs]
@@ -37,19 +40,9 @@ class Judge:
         }
         if isinstance(restorer.network, KernelGuided):
             reblurred = restorer.kernels(photograph).blur(sharp)
-            scores["reblur_psnr"] = _psnr(reblurred, photograph)
-            scores["identity_psnr"] = _psnr(sharp, photograph)
-            scores["reblur_ssim"] = float(
-                structural_similarity(
-                    reblurred,
-                    photograph,
-                    gaussian_weights=True,
-                    sigma=1.5,
-                    use_sample_covariance=False,
-                    data_range=1,
-                    channel_axis=-1,
-                )
-            )
+            sigma = np.abs(pair.coc.astype(np.float32)) * SIGMA_PER_RADIUS_LEAST_SQUARES
+            for name, image in {"reblur": reblurred, "identity": sharp, "ceiling": reblur(sharp, sigma)}.items():
+                scores[f"{name}_psnr"], scores[f"{name}_ssim"] = _psnr(image, photograph), _ssim(image, photograph)
         return scores
 
 
@@ -57,3 +50,9 @@ def _psnr(image: np.ndarray, reference: np.ndarray) -> float:
     """dB; at most that of a half step of 8 bits, which a twin without any blur would else pass without bound."""
     error = float(np.mean(np.square(image.astype(np.float64) - reference)))
     return float(-10 * np.log10(max(error, (0.5 / 255) ** 2)))
+
+
+def _ssim(image: np.ndarray, reference: np.ndarray) -> float:
+    """As the benchmark's: a Gaussian window of 1.5 px."""
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return float(structural_similarity(image, reference, data_range=1, channel_axis=-1, **settings))
