@@ -51,13 +51,14 @@ ARCHITECTURES = {
     "kernel-guided": Architecture(
         f"{_NETWORKS}.kernel_guided:KernelGuided",
         f"{_NETWORKS}.kernel_guided:KernelGuidedConfig",
-        "kernel-guided restoration of defocused microscope images; after Kaufman and Fattal, Deblurring Using Analysis-"
-        "Synthesis Networks Pair, CVPR 2020",
+        "Wei, Li and Hou, Image restoration model for microscopic defocused images based on blurring kernel guidance, "
+        "Heliyon 10, 2024; its pair of networks after Kaufman and Fattal, CVPR 2020",
     ),
     "mpt": Architecture(
         f"{_NETWORKS}.mpt:MPT",
         f"{_NETWORKS}.mpt:MPTConfig",
-        "MPT-CataBlur: multi-pyramid transformer and contrastive learning for defocus deblurring",
+        "Zhang et al., A Unified Framework for Microscopy Defocus Deblur with Multi-Pyramid Transformer and Contrastive "
+        "Learning, CVPR 2024",
     ),
     "restormer": Architecture(
         f"{_NETWORKS}.restormer:Restormer",
