@@ -57,8 +57,8 @@ ARCHITECTURES = {
     "mpt": Architecture(
         f"{_NETWORKS}.mpt:MPT",
         f"{_NETWORKS}.mpt:MPTConfig",
-        "Zhang et al., A Unified Framework for Microscopy Defocus Deblur with Multi-Pyramid Transformer and Contrastive "
-        "Learning, CVPR 2024",
+        "Zhang et al., A Unified Framework for Microscopy Defocus Deblur with Multi-Pyramid Transformer and "
+        "Contrastive Learning, CVPR 2024",
     ),
     "restormer": Architecture(
         f"{_NETWORKS}.restormer:Restormer",
