@@ -13,7 +13,6 @@ from methods.restoration.networks.iniknet import (
     INIKNet,
     INIKNetConfig,
     KernelDictionary,
-    objective,
     polar_coordinates,
     released,
 )
@@ -151,45 +150,6 @@ def test_the_result_is_the_finest_of_what_training_compares() -> None:
         scales = net.scales(photographs)
         assert [scale.shape for scale in scales] == [(2, 3, 32 // n, 48 // n) for n in (4, 2, 1)]
         assert torch.equal(net(photographs), scales[-1])
-
-
-def test_gradients_reach_all_parameters() -> None:
-    net = network()
-    objective(net, *batch()).backward()
-    assert [name for name, value in net.named_parameters() if value.grad is None or not value.grad.any()] == []
-
-
-def test_a_step_of_training_lowers_the_loss() -> None:
-    net, pairs = network(), batch()
-    before = objective(net, *pairs)
-    before.backward()
-    with torch.no_grad():
-        length = torch.nn.utils.get_total_norm(value.grad for value in net.parameters())
-        for value in net.parameters():
-            value -= 0.05 / length * value.grad
-        after = objective(net, *pairs)
-    assert after < 0.98 * before
-
-
-def test_an_image_is_restored_alike_alone_and_in_a_batch_and_a_seed_makes_one_network() -> None:
-    photographs, _ = batch()
-    with torch.no_grad():
-        together = network().eval()(photographs)
-        alone = network().eval()(photographs[1:])
-    torch.testing.assert_close(together[1:], alone)
-
-
-def test_it_runs_under_autocast_and_in_double_precision() -> None:
-    photographs, _ = batch()
-    net = network().eval()
-    with torch.no_grad():
-        result = net(photographs)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            rough = net(photographs)
-        precise = net.double()(photographs.double())
-    assert (rough.dtype, precise.dtype) == (torch.float32, torch.float64)
-    torch.testing.assert_close(rough, result, atol=0.02, rtol=0.02)
-    torch.testing.assert_close(precise.float(), result)
 
 
 def authors_state(config: INIKNetConfig) -> dict[str, Tensor]:
