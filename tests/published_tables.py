@@ -36,7 +36,6 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/restorers.md", "restorers-novel"): splatted(demo),
         ("docs/restorers.md", "restorers-kernels"): kernels(demo, RESTORED, ("rl", "kernel-guided")),
         ("docs/restorers.md", "restorers-trained"): trained(),
-        ("docs/measurements.md", "restore"): measured("restore"),
         ("docs/joint.md", "joint-objects"): novel_views(objects, OBJECTS, ("3dgs", *JOINT, "sharp-3dgs")),
         ("docs/joint.md", "joint-kernels"): kernels(objects, OBJECTS, JOINT),
         ("docs/joint.md", "joint-scale"): scale(),

@@ -16,6 +16,8 @@ def test_a_measurement_is_json_and_a_table():
     assert all(row["seconds"] > 0 and row["s_per_mp"] == row["seconds"] / row["px"] ** 2 * 1e6 for row in rows)
     assert rows[2]["peak_mb"] > 1_976_757 * 4 / 1e6  # its parameters alone
     assert restore.table(result)[0]["restorer"] == "rl"
+    large = {name for name in restore._restorers() if restore._is_released(name)}
+    assert large == {"mpt", "restormer", "restormer-tlc", "nrknet", "iniknet"}
 
 
 def test_what_is_measured_is_what_competes():
