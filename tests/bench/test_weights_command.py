@@ -45,7 +45,7 @@ def test_a_fetched_file_is_added_listed_and_noticed_when_it_changes(
     assert "github.com/swz30/Restormer" in before["where"]
     assert not store.exists()
 
-    done = bench("weights", "add", "restormer", restormer, "--sha256", digest)
+    done = bench("weights", "add", "restormer", restormer, "--sha256", digest, BENCH_WEIGHTS=str(store))
     assert done.returncode == 0, done.stderr
     stored = Path(done.stdout.strip())
     assert stored.read_bytes() == restormer.read_bytes()
