@@ -112,6 +112,8 @@ def plan(
                 configs[family] |= new
                 configuration.check(family, configs[family])
             settings = [f"{family}.{key}={value}" for family, new in own.items() for key, value in new.items()]
+            weights = {name: references.digest(name) for name in _weights(configs)}
+            skip = _reason_to_skip(capture, entry, device, configs)
             for seed in seeds:
                 parts = {
                     "capture": capture.content_hash,
@@ -122,7 +124,7 @@ def plan(
                     "device": device,
                     "source": source_hash,
                 }
-                if weights := _weights(configs):
+                if weights:
                     parts["weights"] = weights
                 if method_argument != entry.name:
                     file = Path(method_argument.removesuffix("+3dgs"))
@@ -141,7 +143,7 @@ def plan(
                     device,
                     configs,
                     parts,
-                    _reason_to_skip(capture, entry, device, configs),
+                    skip,
                     clean,
                 )
                 if entry.name == CLEAN_SOURCE:
@@ -150,11 +152,9 @@ def plan(
     return jobs
 
 
-def _weights(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
-    """SHA-256 of each file of weights that a configuration names, None of those that are not there."""
-    return {
-        family["weights"]: references.digest(family["weights"]) for family in configs.values() if "weights" in family
-    }
+def _weights(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The weights that a configuration names, as in `methods.restoration.references`."""
+    return [family["weights"] for family in configs.values() if "weights" in family]
 
 
 def _reason_to_skip(
