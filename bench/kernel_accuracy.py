@@ -12,7 +12,7 @@ import numpy as np
 from bench.metrics import Lpips, coc_mae_px, psnr, ssim
 from datasets.capture import Background, Truth
 from datasets.color import linear_to_srgb, srgb_to_linear, to_uint8
-from datasets.optics import ThinLens
+from datasets.optics import ThinLens, outlined
 
 CLIFF = 0.5
 """px of CoC radius from one pixel to the next: more is a depth edge. A ratio of pixels, so it means the same at any
@@ -118,13 +118,3 @@ def ceiling(clean: np.ndarray, truth: Truth, background: Background) -> np.ndarr
     light, covered = (spread.cpu().numpy() for spread in scatter_disk(*(torch.tensor(m, device=device) for m in maps)))
     photograph = light + (1 - covered[..., None]) * behind
     return to_uint8(linear_to_srgb(photograph)).astype(np.float32) / 255
-
-
-def outlined(coc: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """`coc` [H, W] where it is `known`, elsewhere that of the nearest known pixel: outlines are partly covered."""
-    from scipy.ndimage import distance_transform_edt
-
-    if not known.any():
-        return coc
-    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return coc[rows, columns]

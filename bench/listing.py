@@ -29,12 +29,12 @@ def _weights(entry: "Entry") -> str:
     """Where the weights that a contestant needs are: nowhere if it needs none."""
     from methods.restoration import references
 
-    named = entry.changes.get("learned", {}).get("weights")
-    if named is None:
+    named = references.named_in(entry.changes)
+    if not named:
         return "–"
-    if not references.file_of(named).is_file():
+    if not all(references.file_of(name).is_file() for name in named):
         return "missing"
-    return "shipped" if named.startswith(references.SHIPPED) else "added"
+    return "shipped" if named[0].startswith(references.SHIPPED) else "added"
 
 
 def captures() -> list[dict[str, Any]]:

@@ -112,7 +112,7 @@ def plan(
                 configs[family] |= new
                 configuration.check(family, configs[family])
             settings = [f"{family}.{key}={value}" for family, new in own.items() for key, value in new.items()]
-            weights = {name: references.digest(name) for name in _weights(configs)}
+            weights = {name: references.digest(name) for name in references.named_in(configs)}
             skip = _reason_to_skip(capture, entry, device, configs)
             for seed in seeds:
                 parts = {
@@ -152,17 +152,12 @@ def plan(
     return jobs
 
 
-def _weights(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The weights that a configuration names, as in `methods.restoration.references`."""
-    return [family["weights"] for family in configs.values() if "weights" in family]
-
-
 def _reason_to_skip(
     capture: Capture, entry: Entry, device: Device, configs: Mapping[str, Mapping[str, Any]]
 ) -> str | None:
     if entry.oracle and not capture.has_truth:
         return "it trains on sharp twins, and the capture has none"
-    for weights in _weights(configs):
+    for weights in references.named_in(configs):
         if missing := references.why_missing(weights):
             return missing
     reason: str | None = load(entry.unavailable)(device) if entry.unavailable else None

@@ -101,3 +101,13 @@ class ThinLens:
         """Nearest and farthest depth (mm) with |r| <= `max_radius` px; the farthest may be inf."""
         near, far = self.depth_from_coc(np.array([-max_radius, max_radius]))
         return float(near), float(far)
+
+
+def outlined(coc: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """`coc` [H, W] where it is `known`, elsewhere that of the nearest known pixel: outlines are partly covered."""
+    from scipy.ndimage import distance_transform_edt
+
+    if not known.any():
+        return coc
+    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return coc[rows, columns]

@@ -158,10 +158,22 @@ def learned(name: str, title: str, weights: str, architecture: str, **more: Any)
     return Entry(name, title, "methods.restoration.learned:fit", configs=("learned",), **fields)
 
 
+_DPDD = {
+    "mpt": {"psnr": 26.21, "ssim": 0.826, "lpips": 0.175},
+    "mpt-efcr": {"psnr": 26.23, "ssim": 0.829, "lpips": 0.172},
+    "mpt-efcr-ex": {"psnr": 26.27, "ssim": 0.831, "lpips": 0.161},
+    "restormer": {"psnr": 25.98, "ssim": 0.811, "lpips": 0.178},
+    "nrknet": {"psnr": 26.11, "ssim": 0.810, "lpips": 0.210},
+}
+"""What the released weights give on what they were trained for: Zhang et al., CVPR 2024, Table 2."""
+
+
 def _released(name: str, title: str, slot: str | None = None, **more: Any) -> Entry:
     """A restorer with the weights that its authors published, kept by `bench weights` as `slot`, by default `name`."""
     release = RELEASES[slot or name]
+    known = _DPDD.get(name)
     fields = {"status": "faithful", "trained_on": release.trained_on, **more}
+    fields["published"] = known and {"data": "DPDD, single photographs of 1680 x 1120 px", **known}
     return learned(name, title, f"released:{slot or name}", release.architecture, **fields)
 
 

@@ -3,8 +3,9 @@
 Importing this module costs no torch.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datasets.digest import sha256
 from datasets.errors import InputError
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 SHIPPED, RELEASED = "shipped:", "released:"
+
+
+def named_in(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The weights that the settings of a contestant, by family, name."""
+    return [family["weights"] for family in configs.values() if "weights" in family]
 
 
 def file_of(reference: str) -> Path:

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from datasets.errors import InputError
 from datasets.pairs import Pairs
+from methods.restoration.learning.refocus import photographed_again
 
 # A patch should show something in so much of it, and be out of focus there by so many px (median radius of the circle
-# of confusion); of those that are not, as half of the pairs, a share is taken. After so many tries it is as it is.
+# of confusion). Of those that are not, which are most, a share is taken: black should stay black, and what is sharp as
+# it is. After so many tries a patch is as it is.
 COVERED = 0.2
 BLURRED = 1.0
-SHARP_SHARE = 0.25
+OTHER_SHARE = 0.25
 TRIES = 8
 
 
@@ -32,15 +34,20 @@ class Batch(NamedTuple):
 
 
 class Examples:
-    """All `pairs` in memory, as they are on disk (uint8, and half floats for the circles of confusion).
+    """All `pairs` in memory, as they are on disk (uint8, and half floats for the circles of confusion), and what each
+    twin gives when it is photographed `again` so many times, which takes tens of milliseconds each.
 
     Raises InputError if a patch of `patch` px is larger than the pairs.
     """
 
-    def __init__(self, pairs: Pairs, patch: int, seed: int, exchange: bool = True) -> None:
+    def __init__(self, pairs: Pairs, patch: int, seed: int, exchange: bool = True, again: int = 0) -> None:
         if patch > pairs.size:
             raise InputError(f"Patches of {patch} px do not fit into pairs of {pairs.size} px: take a smaller patch.")
         shards = [pairs.read_shard(number) for number in range(len(pairs.shards))]
+        shards += [
+            photographed_again(shard, again, np.random.default_rng((seed, number)))
+            for number, shard in enumerate(shards if again else [])
+        ]
         self.photograph = np.concatenate([shard.photograph for shard in shards])
         self.sharp = np.concatenate([shard.sharp for shard in shards])
         self.coc = np.concatenate([shard.coc for shard in shards])
@@ -80,9 +87,8 @@ class Examples:
     def _worth(self, place: Any, random: np.random.Generator) -> bool:
         """Whether there is something to learn from the patch at `place`."""
         covered = self.mask[place] > 127
-        if covered.mean() < COVERED:
-            return False
-        return np.median(np.abs(self.coc[place][covered])) >= BLURRED or random.random() < SHARP_SHARE
+        blurred = covered.mean() >= COVERED and np.median(np.abs(self.coc[place][covered])) >= BLURRED
+        return bool(blurred) or random.random() < OTHER_SHARE
 
 
 def _image(batch: np.ndarray, device: str) -> Tensor:

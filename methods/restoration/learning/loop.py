@@ -73,9 +73,9 @@ def train(
         return _already_there(out, plan, pairs)
     training, validation = pairs.held_out()
     run = _Run.begin(plan, device, identity, out)
-    examples = Examples(training, recipe.patch, recipe.seed, recipe.exchange)
+    examples = Examples(training, recipe.patch, recipe.seed, recipe.exchange, recipe.again)
     more = Examples(extra, recipe.patch, recipe.seed + 1, recipe.exchange) if extra else None
-    judge = Judge(validation, recipe.validation)
+    judge = Judge(validation, recipe.validation, recipe.again > 0)
     terms_of = objectives.of(plan.architecture)
     with _writing(out), _events(out, run.step) as log:
         saved, loss = time.monotonic(), math.nan

@@ -29,7 +29,7 @@ class Recipe:
 
     batch: patches of `patch` px a step. The learning rate rises over `warm_up` steps and falls to the last one on half
     a cosine. clip: largest norm of all gradients together. ema: of the moving average of the parameters, which is
-    what is kept. exchange: colours are exchanged at random.
+    what is kept. exchange: colours are exchanged at random. again: photographs of every twin besides its own.
     efcr: extended frequency contrastive regularisation (MPT-CataBlur); extended also re-blurs its input.
     apart: share of the steps in which networks that are parts of one are trained each for itself.
     validate_every: steps between looks at `validation` pairs of held-out objects.
@@ -47,6 +47,7 @@ class Recipe:
     ema: float = 0.999
     precision: Literal["float32", "bfloat16"] = "float32"
     exchange: bool = True
+    again: int = 5
     efcr: Literal["none", "basic", "extended"] = "none"
     apart: float = 0.0
     validate_every: int = 1000
@@ -54,7 +55,8 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"steps": 1, "batch": 1, "patch": 8, "validate_every": 1, "validation": 1, "warm_up": 0, "seed": 0}
+        least = {"steps": 1, "batch": 1, "patch": 8, "validate_every": 1, "validation": 1}
+        least |= {"warm_up": 0, "again": 0, "seed": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {low}.")
@@ -109,9 +111,12 @@ def plan(architecture: str, preset: str, changes: Sequence[str] = (), **options:
             raise InputError(f"--set {text}: the {part} has no setting {key}; {suggestion(key, known[part])}")
         parts[part][key] = yaml.safe_load(value)
     recipe = build(Recipe, parts["recipe"])
+    network = build(kind, parts["network"])
+    if (kernel := getattr(network, "kernel_size", 1)) > recipe.patch:
+        raise InputError(f"A kernel of {kernel} px does not fit into a patch of {recipe.patch} px.")
     if recipe.efcr != "none" and architecture not in ("mpt", "restormer"):
         raise InputError(f"EFCR is added to the mean difference, by which {architecture} is not trained.")
-    return Plan(architecture, as_json(asdict(build(kind, parts["network"]))), recipe)
+    return Plan(architecture, as_json(asdict(network)), recipe)
 
 
 def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:

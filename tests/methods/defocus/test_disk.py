@@ -166,7 +166,8 @@ def test_two_surfaces_come_near_the_exact_lens(front, back, whole, band, gain):
 
 
 def test_true_radii_reproduce_the_demos_photographs():
-    from bench.kernel_accuracy import outlined, surface
+    from bench.kernel_accuracy import surface
+    from datasets.optics import outlined
 
     scores = []
     capture = open_capture("demo")

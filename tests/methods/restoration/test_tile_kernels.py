@@ -127,9 +127,9 @@ def test_convolve_has_a_kernel_for_each_image_and_gradients() -> None:
 
 def test_the_network_in_tiles_gives_a_photograph_and_its_kernels() -> None:
     torch.manual_seed(0)
-    network = KernelGuided(KernelGuidedConfig(tile=32, kernel_size=11, width=8, levels=2, features=8, maps=4)).eval()
+    network = KernelGuided(KernelGuidedConfig(kernel_size=11, width=8, levels=2, features=8, maps=4)).eval()
     photograph = linear_to_srgb(scene("astronaut", 70)).astype(np.float32)
-    tiles = tiling(70, 70, network.config.tile, 16)
+    tiles = tiling(70, 70, 32, 16)
     with torch.no_grad():
         restored, kernels = in_tiles_with(
             lambda patches: network.guided(patches)[:2], torch.from_numpy(photograph).permute(2, 0, 1), tiles

@@ -18,9 +18,6 @@ class KernelGuidedConfig:
     Raises InputError where the sizes do not fit together.
     """
 
-    tile: int = 128
-    """px, side of the square patches that have one kernel each. The paper has 224, of subjects of one depth; where
-    the depth varies, smaller ones come closer to one blur per patch."""
     kernel_size: int = 31
     """m, px, odd; not printed. Room for a circle of confusion of 15 px radius."""
     width: int = 128
@@ -44,8 +41,6 @@ class KernelGuidedConfig:
     def __post_init__(self) -> None:
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise InputError(f"A kernel has an odd number of pixels, but kernel_size is {self.kernel_size}.")
-        if self.tile < self.kernel_size:
-            raise InputError(f"A kernel of {self.kernel_size} px does not fit into a tile of {self.tile} px.")
         if min(self.width, self.levels, self.features) < 1 or self.maps < 2:
             raise InputError("width, levels and features must be 1 at least, and maps 2, to have a pair.")
 
@@ -62,7 +57,8 @@ class Guided(NamedTuple):
 
 
 class KernelGuided(nn.Module):
-    """The three networks; every image of a batch is one patch with one kernel.
+    """The three networks; every image of a batch is one patch with one kernel. The paper's patches have 224 px, of
+    subjects of one depth; where the depth varies, smaller ones come closer to one blur per patch.
 
     The class probabilities reach the extractor without gradient: the classifier stays what the cross entropy makes
     of it. It is there, and classifies, without `classes` too.

@@ -26,10 +26,9 @@ def test_every_restorer_has_every_preset_and_its_network_can_be_made(architectur
 def test_preset_paper_is_the_authors_network(architecture):
     found = plan(architecture, "paper").network
     usual = asdict(load(ARCHITECTURES[architecture].config)())
-    assert {key: value for key, value in found.items() if key != "tile"} == {
+    assert found == {
         key: list(map(list, value)) if key == "pools" else list(value) if isinstance(value, tuple) else value
         for key, value in usual.items()
-        if key != "tile"
     }
 
 
@@ -55,6 +54,8 @@ def test_options_and_changes_hold_over_the_preset():
         (("mpt", "tiny", ["recipe.ema=2"]), "ema is 2.0; it must be from 0 to 1"),
         (("mpt", "tiny", ["recipe.learning_rate=0"]), "learning_rate is 0.0; it must be greater than 0"),
         (("mpt", "tiny", ["network.width=3"]), "width = 3 must be even"),
+        (("kernel-guided", "tiny", ["recipe.patch=8"]), "A kernel of 9 px does not fit into a patch of 8 px"),
+        (("mpt", "tiny", ["recipe.again=-1"]), "again is -1; it must be at least 0"),
         (("nrknet", "tiny", ["recipe.efcr=basic"]), "by which nrknet is not trained"),
     ],
 )

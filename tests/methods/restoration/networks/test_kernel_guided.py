@@ -29,7 +29,7 @@ from methods.restoration.networks.kernel_guided.extractor import (
 from methods.restoration.networks.kernel_guided.losses import reblur_loss, restoration_loss
 from methods.restoration.tile_kernels import convolve, radius_of
 
-TINY = KernelGuidedConfig(tile=24, kernel_size=9, width=8, levels=3, features=8, maps=4)
+TINY = KernelGuidedConfig(kernel_size=9, width=8, levels=3, features=8, maps=4)
 ABLATIONS = [{}, {"classes": False}, {"guidance": False}, {"residual": False}, {"light": "srgb"}]
 
 
@@ -144,7 +144,6 @@ def test_the_paper_has_992_pairs_and_its_sizes_are_the_defaults() -> None:
     ("values", "sentence"),
     [
         ({"kernel_size": 30}, "odd number of pixels"),
-        ({"tile": 24}, "does not fit into a tile"),
         ({"maps": 1}, "to have a pair"),
         ({"light": "gamma"}, "There is no KernelGuidedConfig.light"),
     ],
