@@ -32,7 +32,10 @@ def of(architecture: str) -> Objective:
 def _mean_difference(network: nn.Module, batch: Batch, extra: Tensor | None, step: int, recipe: Recipe) -> Terms:
     """L1, and EFCR where the recipe has it: with Lext of the photographs themselves, or of the extra ones."""
     output = network(batch.photograph).float()
-    terms = {"l1": functional.l1_loss(output, batch.sharp)}
+    if recipe.balanced:
+        terms = {"l1": balanced(functional.l1_loss, output, batch, 0.005)}
+    else:
+        terms = {"l1": functional.l1_loss(output, batch.sharp)}
     if recipe.efcr == "none":
         return terms
     negative = None
@@ -51,12 +54,29 @@ def _kernel_guided(network: Any, batch: Batch, extra: Tensor | None, step: int, 
     """
     kernel, logits = network.estimate(batch.photograph)
     apart = step < recipe.apart * recipe.steps
-    restored = network.restorer(batch.photograph, kernel.detach() if apart else kernel)
+    restored = network.restorer(batch.photograph, kernel.detach() if apart else kernel).float()
+    if recipe.balanced:
+        restoration = balanced(functional.mse_loss, restored, batch, 1e-4)
+    else:
+        restoration = restoration_loss(restored, batch.sharp)
     return {
         "classes": 0.01 * class_loss(logits.float(), levels_of(batch.coc, batch.mask)),
         "kernel": reblur_loss(kernel.float(), batch.sharp, batch.photograph, network.config.light),
-        "restoration": restoration_loss(restored.float(), batch.sharp),
+        "restoration": restoration,
     }
+
+
+def balanced(loss: Callable[..., Tensor], output: Tensor, batch: Batch, least: float) -> Tensor:
+    """Mean over the patches of `loss`, each weighed by the inverse of what its photograph has, of the same scale as
+    without weights.
+
+    Patches that are much out of focus differ from their twins a thousand times more than those that are hardly, which
+    they would else drown: a network then harms what is sharp, and scores are means over dB. `least`: of the
+    photograph's, below which a patch weighs no more.
+    """
+    own = loss(batch.photograph, batch.sharp, reduction="none").mean((1, 2, 3)) + least
+    found = loss(output, batch.sharp, reduction="none").mean((1, 2, 3))
+    return (found / own).mean() * own.mean()
 
 
 def _own_of(module: Any) -> Objective:

@@ -63,17 +63,23 @@ class Restorer(nn.Module):
     Down by max-pooling. Up by repetition and a 3 x 3; what skips to there passes a 3 x 3 too, and both are joined to
     2 `width` channels. Blocks are guided by the kernel, these single convolutions are not.
 
-    guidance: False makes it a plain U-Net. residual: the output is a change to the input.
+    guidance: False makes it a plain U-Net. residual: the output is a change to the input. folded: that many px a side
+    become channels of one, before the first level, and are unfolded after the last.
     """
 
-    def __init__(self, kernel_size: int, width: int, levels: int, guidance: bool, residual: bool) -> None:
+    def __init__(
+        self, kernel_size: int, width: int, levels: int, guidance: bool, residual: bool, folded: int = 1
+    ) -> None:
         super().__init__()
-        self.residual = residual
-        self.encoder = nn.ModuleList(Block(3 if i == 0 else width, width, kernel_size, guidance) for i in range(levels))
+        self.residual, self.folded = residual, folded
+        colours = 3 * folded**2
+        self.encoder = nn.ModuleList(
+            Block(colours if i == 0 else width, width, kernel_size, guidance) for i in range(levels)
+        )
         self.up = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(levels - 1))
         self.skip = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(levels - 1))
         self.decoder = nn.ModuleList(Block(2 * width, width, kernel_size, guidance) for _ in range(levels - 1))
-        self.out = nn.Conv2d(width, 3, 3, padding=1)
+        self.out = nn.Conv2d(width, colours, 3, padding=1)
         he(self)
         if residual:
             with torch.no_grad():
@@ -86,7 +92,7 @@ class Restorer(nn.Module):
         kernel: Tensor,  # [B, m, m]
     ) -> Tensor:  # [B, 3, H, W], not clamped
         height, width = image.shape[-2:]
-        r = to_multiple(image, 2 ** len(self.up))
+        r = F.pixel_unshuffle(to_multiple(image, self.folded * 2 ** len(self.up)), self.folded)
         kernel = kernel.to(image.dtype)
         skipped = []
         for i, block in enumerate(self.encoder):
@@ -96,5 +102,5 @@ class Restorer(nn.Module):
         for up, skip, block in zip(self.up, self.skip, self.decoder, strict=True):
             larger = F.relu(up(F.interpolate(r, scale_factor=2, mode="nearest")))
             r = block(torch.cat([larger, F.relu(skip(skipped.pop()))], dim=1), kernel)
-        r = self.out(r)[..., :height, :width]
+        r = F.pixel_shuffle(self.out(r), self.folded)[..., :height, :width]
         return (image + r if self.residual else r).to(image.dtype)

@@ -30,7 +30,7 @@ from methods.restoration.networks.kernel_guided.losses import reblur_loss, resto
 from methods.restoration.tile_kernels import convolve, radius_of
 
 TINY = KernelGuidedConfig(kernel_size=9, width=8, levels=3, features=8, maps=4)
-ABLATIONS = [{}, {"classes": False}, {"guidance": False}, {"residual": False}, {"light": "srgb"}]
+ABLATIONS = [{}, {"classes": False}, {"guidance": False}, {"residual": False}, {"light": "srgb"}, {"folded": 2}]
 
 
 def network(**changes: object) -> KernelGuided:
@@ -60,9 +60,10 @@ def test_a_batch_of_patches_gives_as_many_restored_ones_kernels_and_classes(chan
     torch.testing.assert_close(kernel.sum(dim=(1, 2)), torch.ones(2))
 
 
+@pytest.mark.parametrize("folded", [1, 2])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (5, 3), (24, 17), (40, 50)])
-def test_patches_may_have_any_size(height: int, width: int) -> None:
-    model = network()
+def test_patches_may_have_any_size(height: int, width: int, folded: int) -> None:
+    model = network(folded=folded)
     restored, kernel, logits = model.guided(random(2, 3, height, width))
     assert restored.shape == (2, 3, height, width)
     (restored.mean() + kernel.square().sum() + logits.sum()).backward()
@@ -145,6 +146,7 @@ def test_the_paper_has_992_pairs_and_its_sizes_are_the_defaults() -> None:
     [
         ({"kernel_size": 30}, "odd number of pixels"),
         ({"maps": 1}, "to have a pair"),
+        ({"folded": 0}, "must be 1 at least"),
         ({"light": "gamma"}, "There is no KernelGuidedConfig.light"),
     ],
 )

@@ -61,12 +61,13 @@ def test_the_network_of_the_paper_costs_76_2_billion_multiplications_without_its
     assert operations.get_total_flops() / 2 == pytest.approx(88.03e9, rel=1e-4)
 
 
+@pytest.mark.parametrize("folded", [1, 2])
 @pytest.mark.parametrize("pairing", PAIRINGS)
 @pytest.mark.parametrize("size", [(1, 1), (3, 70), (64, 64), (65, 33)])
-def test_an_image_of_any_size_keeps_it(size: tuple[int, int], pairing: str) -> None:
+def test_an_image_of_any_size_keeps_it(size: tuple[int, int], pairing: str, folded: int) -> None:
     photograph = image(2, 3, *size)
     with torch.no_grad():
-        restored = small(window_pairing=pairing).eval()(photograph)
+        restored = small(window_pairing=pairing, folded=folded).eval()(photograph)
     assert restored.shape == photograph.shape
     assert restored.dtype == photograph.dtype
     assert restored.isfinite().all()
@@ -123,6 +124,7 @@ def test_a_stage_goes_from_coarse_to_fine_however_few_its_blocks() -> None:
 def test_images_are_padded_to_what_the_coarsest_windows_need() -> None:
     assert MPTConfig().multiple == 128  # an eighth of the resolution, pooled by 2, in windows of 8 px
     assert MPTConfig(pools=((8, 1), (4, 1), (2, 1), (1,))).multiple == 64
+    assert MPTConfig(folded=2).multiple == 256
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,7 @@ def test_images_are_padded_to_what_the_coarsest_windows_need() -> None:
         ({"blocks": 3}, "even"),
         ({"blocks": 0}, "even"),
         ({"window": 7}, "even"),
+        ({"folded": 0}, "at least 1"),
         ({"width": 41}, "even"),
         ({"width": 42, "heads": (4, 4, 4, 4)}, "divisible"),
         ({"pools": ((8, 1), (4, 1), (2, 1))}, "four lists"),
