@@ -92,7 +92,8 @@ def fit_and_score(job: Mapping[str, Any], speak: Speaker) -> dict[str, Any]:
     folder = Path(job["folder"])
     capture = open_capture(job["capture"])
     entry = contestants.find(job["method"])
-    photographs = capture.sharp_twins() if entry.oracle else capture.photographs()
+    given = {"twins": capture.sharp_twins, "blur": capture.photographs_with_coc, None: capture.photographs}
+    photographs = given[entry.oracle]()
     if not entry.uses_optics:
         photographs = photographs.without_optics()
     warnings: list[str] = []
@@ -298,7 +299,7 @@ def preamble(job: Mapping[str, Any], capture: Capture, entry: Entry, rasterizer:
             "title": entry.title,
             "version": entry.version,
             "status": entry.status,
-            "oracle": entry.oracle,
+            "oracle": entry.oracle is not None,
             "citation": entry.citation,
             "licence": entry.licence,
             "trained_on": entry.trained_on,

@@ -16,12 +16,12 @@ def methods() -> list[dict[str, Any]]:
     """Every contestant, this package's and those of installed packages."""
     from methods.contestants import registry
 
-    before, after = ("name", "status", "outputs"), ("trained_on", "title", "citation", "licence", "version", "oracle")
+    before, after = ("name", "status", "outputs"), ("trained_on", "title", "citation", "licence", "version")
     rows = []
     for entry in registry():
         weights = {"weights": _weights(entry)}
         told = ({name: getattr(entry, name) for name in part} for part in (before, after))
-        rows.append({**next(told), **weights, **next(told)})
+        rows.append({**next(told), **weights, **next(told), "oracle": entry.oracle is not None})
     return rows
 
 

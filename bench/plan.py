@@ -156,7 +156,9 @@ def _reason_to_skip(
     capture: Capture, entry: Entry, device: Device, configs: Mapping[str, Mapping[str, Any]]
 ) -> str | None:
     if entry.oracle and not capture.has_truth:
-        return "it trains on sharp twins, and the capture has none"
+        return "it is told the truth, sharp twins or their blur, and the capture has none"
+    if entry.oracle == "blur" and capture.train[0].truth().coc is None:
+        return "it is told the true blur, which the capture does not have"
     for weights in references.named_in(configs):
         if missing := references.why_missing(weights):
             return missing

@@ -13,7 +13,7 @@ import numpy as np
 
 from datasets.cameras import Camera
 from datasets.errors import InputError
-from datasets.optics import ThinLens
+from datasets.optics import ThinLens, outlined
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,13 @@ class Photograph:
     image: np.ndarray
     camera: Camera
     focus_distance: float | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PhotographWithCoc(Photograph):
+    """What an oracle is given: coc [H, W] float32 px is the true signed radius of the circle of confusion."""
+
+    coc: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +179,17 @@ class Capture:
         """The training views as a lens of infinite depth of field had taken them; for oracles only."""
         views = tuple(replace(view.photograph(), image=view.truth().sharp) for view in self.train)
         return Photographs(views, self.background, self.points).without_optics()
+
+    def photographs_with_coc(self) -> Photographs:
+        """The training photographs, each with its true circles of confusion; for oracles only."""
+
+        def told(view: View) -> PhotographWithCoc:
+            coc = view.truth().coc
+            assert coc is not None, "the capture knows of no circles of confusion"
+            coc = outlined(coc, coc != 0)
+            return PhotographWithCoc(view.name, view.read_photograph(), view.camera, view.focus_distance, coc=coc)
+
+        return Photographs(tuple(told(view) for view in self.train), self.background, self.points, self.optics)
 
 
 def split(names: list[str], test_every: int) -> tuple[list[str], list[str]]:

@@ -46,7 +46,8 @@ class Entry(NamedTuple):
         "deblur" (sharp versions of the training photographs, so `Fitted.restored`), "kernel" (its model of the blur
         of a photograph, so `Fitted.kernel`).
     status: "faithful" (as its paper says), "adapted" (differences are in its docstring), "ours" or "control".
-    oracle: is trained on the sharp twins; a ceiling, no competitor.
+    oracle: what of the truth it is told, the sharp "twins" in place of the photographs, or the radius of every circle
+        of confusion with them ("blur"); a ceiling, no competitor.
     unavailable: "module:function" that says, for a device ("cpu" or "cuda"), why the contestant cannot run here
         (a missing package, weights, a GPU), or None if it can; it is then a row with that reason.
     uses_optics: is given the known lens data; its row says so.
@@ -68,7 +69,7 @@ class Entry(NamedTuple):
     status: Literal["faithful", "adapted", "ours", "control"] = "ours"
     version: str = "1"
     first: str | None = None
-    oracle: bool = False
+    oracle: Literal["twins", "blur"] | None = None
     uses_optics: bool = False
     unavailable: str | None = None
     published: Mapping[str, Any] | None = None

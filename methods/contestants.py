@@ -137,6 +137,18 @@ _RESTORERS = [
         status="adapted",
         version="1",
     ),
+    Entry(
+        name="rl-oracle",
+        title="Richardson-Lucy with the true blur of every pixel: what is lost by not knowing it",
+        target="methods.restoration.restorers:richardson_lucy_told",
+        outputs=("deblur",),
+        configs=("rl",),
+        citation=_RICHARDSON,
+        licence="own implementation",
+        trained_on="nothing",
+        status="control",
+        oracle="blur",
+    ),
 ]
 
 _MACRO_PAIRS = "synthetic macro pairs"
@@ -248,7 +260,7 @@ def builtin() -> list[Entry]:
         title="3D Gaussian Splatting on the sharp twins: the ceiling",
         trained_on="the sharp twins of the photographs",
         status="control",
-        oracle=True,
+        oracle="twins",
         published=None,
     )
     return [
@@ -330,6 +342,8 @@ def check(entry: Entry) -> None:
         raise InputError(f"The outputs of {entry.name} are {entry.outputs!r}; they must be a tuple of {tracks}.")
     if entry.status not in states:
         raise InputError(f"The status of {entry.name} is {entry.status!r}; it must be one of {', '.join(states)}.")
+    if entry.oracle not in (None, "twins", "blur"):
+        raise InputError(f"The oracle of {entry.name} is {entry.oracle!r}; it must be twins or blur, or None.")
 
 
 def find(name_or_path: str) -> Entry:

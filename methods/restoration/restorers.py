@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.capture import Photograph, Photographs
+from datasets.capture import Photograph, Photographs, PhotographWithCoc
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.contestant import Cost, Kernel, Setting
 from methods.cost import Meter
@@ -48,11 +48,18 @@ def restore_each(
     photographs: Photographs, setting: Setting, restore: Callable[[np.ndarray], np.ndarray]
 ) -> Restoration:
     """Apply `restore` ([H, W, 3] float32 sRGB in 0..1 to the same) to every photograph."""
+    return restore_views(photographs, setting, lambda view: restore(view.image.astype(np.float32) / 255))
+
+
+def restore_views(
+    photographs: Photographs, setting: Setting, restore: Callable[[Photograph], np.ndarray]
+) -> Restoration:
+    """Apply `restore` (to [H, W, 3] float32 sRGB in 0..1) to every photograph with all that is known of it."""
     meter = Meter(setting.device)
     images = {}
     for done, view in enumerate(photographs.views):
         setting.progress(done, len(photographs.views), "restoring")
-        images[view.name] = restore(view.image.astype(np.float32) / 255)
+        images[view.name] = restore(view)
     setting.progress(len(photographs.views), len(photographs.views), "restoring")
     return Restoration(images, meter.cost())
 
@@ -60,6 +67,20 @@ def restore_each(
 def photographs_as_they_are(photographs: Photographs, setting: Setting) -> Restoration:
     """The control of the deblurring track: no restoration at all."""
     return restore_each(photographs, setting, lambda image: image)
+
+
+def richardson_lucy_told(photographs: Photographs, setting: Setting) -> Restoration:
+    """Richardson-Lucy with the true circle of confusion of every pixel."""
+    from methods.restoration.richardson_lucy import RichardsonLucyConfig, restore
+
+    config = setting.config("rl", RichardsonLucyConfig)
+
+    def told(view: Photograph) -> np.ndarray:
+        assert isinstance(view, PhotographWithCoc)
+        sigma = np.abs(view.coc) * np.float32(SIGMA_PER_RADIUS_LEAST_SQUARES)
+        return restore(view.image.astype(np.float32) / 255, config, sigma).image
+
+    return restore_views(photographs, setting, told)
 
 
 def richardson_lucy(photographs: Photographs, setting: Setting) -> Deconvolution:

@@ -105,25 +105,28 @@ class VaryingBlur:
         )
 
 
-def restore(image: np.ndarray, config: RichardsonLucyConfig | None = None) -> Restored:
+def restore(image: np.ndarray, config: RichardsonLucyConfig | None = None, sigma: np.ndarray | None = None) -> Restored:
     """Sharpen one photograph: estimate its defocus, then deconvolve.
 
     Args:
         image: [H, W, 3] sRGB, 0..1.
         config: settings; the defaults if None.
+        sigma: [H, W] px, the blur, where it is known and need not be estimated; as for `varying_blur`.
 
     Raises:
         InputError: the array is not [H, W, 3], is empty, or holds a value outside 0..1 or NaN.
     """
     config = config or RichardsonLucyConfig()
-    linear, sigma = linear_and_sigma(image, config)
+    linear, sigma = linear_and_sigma(image, config, sigma)
     if not sigma.any():
         return Restored(image.astype(np.float32), sigma)
     sharp = richardson_lucy(linear, varying_blur(sigma, config.psf), config.iterations, config.tv_weight)
     return Restored(linear_to_srgb(sharp).astype(np.float32), sigma)
 
 
-def linear_and_sigma(image: np.ndarray, config: RichardsonLucyConfig) -> tuple[np.ndarray, np.ndarray]:
+def linear_and_sigma(
+    image: np.ndarray, config: RichardsonLucyConfig, sigma: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """A photograph [H, W, 3] sRGB 0..1 in linear light, and its blur [H, W] px (sigma) as it is assumed.
 
     Raises InputError as `restore` does.
@@ -133,7 +136,8 @@ def linear_and_sigma(image: np.ndarray, config: RichardsonLucyConfig) -> tuple[n
     if not np.all((image >= 0) & (image <= 1)):
         raise InputError("A photograph holds sRGB values from 0 to 1, but this one has values outside (or NaN).")
     linear = srgb_to_linear(image.astype(np.float32)).astype(np.float32)
-    sigma = estimate_defocus(linear, config.defocus)
+    if sigma is None:
+        sigma = estimate_defocus(linear, config.defocus)
     return linear, np.where(sigma < config.sharp_below, np.float32(0), sigma)
 
 

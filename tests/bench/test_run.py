@@ -179,12 +179,20 @@ def test_an_oracle_is_skipped_where_there_are_no_sharp_twins(bench: Bench, tiny:
     from captures import write_tiny_capture
 
     blind = write_tiny_capture(tmp_path / "blind", truth=False)
-    done = bench("run", blind, "--methods", "sharp-3dgs,input", "--out", "run", "--preset", "smoke")
+    done = bench("run", blind, "--methods", "sharp-3dgs,rl-oracle,input", "--out", "run", "--preset", "smoke")
     assert done.returncode == 0, done.stderr
     records = records_in(tmp_path / "run")
     assert records["sharp-3dgs"]["status"] == "skipped"
     assert "sharp twins" in records["sharp-3dgs"]["error"]["reason"]
+    assert records["rl-oracle"]["status"] == "skipped"
     assert records["input"]["unavailable"]["deblur"] == "the capture has no sharp twins"
+
+
+def test_an_oracle_is_told_the_blur_and_ranked_nowhere(bench: Bench, tiny: Path, tmp_path: Path) -> None:
+    done = bench("run", tiny, "--methods", "rl-oracle,input", "--out", "run", "--preset", "smoke")
+    assert done.returncode == 0, done.stderr
+    told = records_in(tmp_path / "run")["rl-oracle"]
+    assert (told["status"], told["method"]["oracle"], told["method"]["status"]) == ("ok", True, "control")
 
 
 def test_several_seeds_and_captures_make_a_row_each_way(bench: Bench, tiny: Path, tmp_path: Path) -> None:

@@ -138,6 +138,16 @@ def test_sharp_twins_show_the_truth_from_the_training_cameras(capture):
     assert twins.points is capture.points
 
 
+def test_photographs_come_with_their_blur_for_oracles_alone(capture):
+    told = capture.photographs_with_coc()
+    for view, other, own in zip(told.views, capture.train, capture.photographs().views, strict=True):
+        coc = other.truth().coc
+        np.testing.assert_array_equal(view.coc[coc != 0], coc[coc != 0])
+        assert (view.coc != 0).all()
+        np.testing.assert_array_equal(view.image, own.image)
+        assert not hasattr(own, "coc")
+
+
 def test_optics_focus_the_lens_per_view(capture):
     view = capture.train[0]
     lens = capture.optics.lens(view.focus_distance)

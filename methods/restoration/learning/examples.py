@@ -35,35 +35,37 @@ class Batch(NamedTuple):
 
 class Examples:
     """All `pairs` in memory, as they are on disk (uint8, and half floats for the circles of confusion), and what each
-    twin gives when it is photographed `again` so many times, which takes tens of milliseconds each.
+    twin gives when it is photographed `again` so many times, which takes tens of milliseconds each; for `device`.
 
     Raises InputError if a patch of `patch` px is larger than the pairs.
     """
 
-    def __init__(self, pairs: Pairs, patch: int, seed: int, exchange: bool = True, again: int = 0) -> None:
+    def __init__(
+        self, pairs: Pairs, patch: int, seed: int, exchange: bool = True, again: int = 0, device: str = "cpu"
+    ) -> None:
         if patch > pairs.size:
             raise InputError(f"Patches of {patch} px do not fit into pairs of {pairs.size} px: take a smaller patch.")
         shards = [pairs.read_shard(number) for number in range(len(pairs.shards))]
         shards += [
-            photographed_again(shard, again, np.random.default_rng((seed, number)))
+            photographed_again(shard, again, np.random.default_rng((seed, number)), device)
             for number, shard in enumerate(shards if again else [])
         ]
         self.photograph = np.concatenate([shard.photograph for shard in shards])
         self.sharp = np.concatenate([shard.sharp for shard in shards])
         self.coc = np.concatenate([shard.coc for shard in shards])
         self.mask = np.concatenate([shard.mask for shard in shards])
-        self.patch, self.seed, self.exchange = patch, seed, exchange
+        self.patch, self.seed, self.exchange, self.device = patch, seed, exchange, device
 
-    def batch(self, step: int, size: int, device: str = "cpu") -> Batch:
+    def batch(self, step: int, size: int) -> Batch:
         """`size` patches, the same for the same step whenever asked."""
         random = np.random.default_rng((self.seed, step))
         parts = [self._example(random) for _ in range(size)]
         photograph, sharp, coc, mask = (np.stack(part) for part in zip(*parts, strict=True))
         return Batch(
-            _image(photograph, device),
-            _image(sharp, device),
-            torch.from_numpy(coc.astype(np.float32)).to(device),
-            torch.from_numpy(mask).to(device).float() / 255,
+            _image(photograph, self.device),
+            _image(sharp, self.device),
+            torch.from_numpy(coc.astype(np.float32)).to(self.device),
+            torch.from_numpy(mask).to(self.device).float() / 255,
         )
 
     def _example(self, random: np.random.Generator) -> Sequence[np.ndarray]:

@@ -73,16 +73,16 @@ def train(
         return _already_there(out, plan, pairs)
     training, validation = pairs.held_out()
     run = _Run.begin(plan, device, identity, out)
-    examples = Examples(training, recipe.patch, recipe.seed, recipe.exchange, recipe.again)
-    more = Examples(extra, recipe.patch, recipe.seed + 1, recipe.exchange) if extra else None
+    examples = Examples(training, recipe.patch, recipe.seed, recipe.exchange, recipe.again, device)
+    more = Examples(extra, recipe.patch, recipe.seed + 1, recipe.exchange, device=device) if extra else None
     judge = Judge(validation, recipe.validation, recipe.again > 0)
     terms_of = objectives.of(plan.architecture)
     with _writing(out), _events(out, run.step) as log:
         saved, loss = time.monotonic(), math.nan
         try:
             while run.step < recipe.steps:
-                batch = examples.batch(run.step, recipe.batch, device)
-                blurred = more.batch(run.step, recipe.batch, device).photograph if more else None
+                batch = examples.batch(run.step, recipe.batch)
+                blurred = more.batch(run.step, recipe.batch).photograph if more else None
                 with _precision(recipe, device):
                     terms = terms_of(run.network, batch, blurred, run.step, recipe)
                 loss = run.advance(torch.stack(list(terms.values())).sum(), recipe)

@@ -35,13 +35,14 @@ def photographed_again(
     shard: Shard,
     times: int,
     random: np.random.Generator,
+    device: str = "cpu",
 ) -> Shard:
     """`times` other photographs of every pair of `shard` that shows enough, with twins, masks and radii.
 
     Colours are mixed at random, which a lens blurs alike; a quarter of the photographs has a sensor's noise.
     """
     pairs = [pair for pair in map(shard.pair, range(len(shard))) if shows_enough(pair)]
-    again = [taken_again(pair, random) for pair in pairs for _ in range(times)]
+    again = [taken_again(pair, random, device) for pair in pairs for _ in range(times)]
     arrays = {
         name: np.array([getattr(pair, name) for pair in again], dtype=kept.dtype).reshape(-1, *kept.shape[1:])
         for name in ("photograph", "sharp", "mask", "coc")
@@ -55,6 +56,7 @@ def photograph(
     radius: np.ndarray,
     mixed: np.ndarray | None = None,
     backdrop: Background | None = None,
+    device: str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
     """The twin of `pair` [H, W, 3] under disks of signed `radius` [H, W] px, and the twin; both linear light 0..1.
 
@@ -67,8 +69,8 @@ def photograph(
     color = np.maximum(light - (1 - alpha)[..., None] * own, 0) * (alpha > 0)[..., None] @ mixed.T
     behind = own @ mixed.T if backdrop is None else backdrop.image(*alpha.shape)
     with torch.inference_mode():
-        maps = (np.ascontiguousarray(part, dtype=np.float32) for part in (color, alpha, radius))
-        spread, covered = (part.numpy() for part in scatter_disk(*map(torch.from_numpy, maps)))
+        maps = (torch.tensor(part, dtype=torch.float32, device=device) for part in (color, alpha, radius))
+        spread, covered = (part.cpu().numpy() for part in scatter_disk(*maps))
     blurred = spread + (1 - covered)[..., None] * behind
     return np.clip(blurred, 0, 1), np.clip(color + (1 - alpha)[..., None] * behind, 0, 1)
 
@@ -83,7 +85,7 @@ def shows_enough(pair: Pair) -> bool:
     return bool((pair.mask > 127).mean() >= SHOWN)
 
 
-def taken_again(pair: Pair, random: np.random.Generator) -> Pair:
+def taken_again(pair: Pair, random: np.random.Generator, device: str = "cpu") -> Pair:
     """`pair` with another photograph, through a random lens, of a twin in other colours."""
     size, radius = pair.mask.shape[1], radii(pair)
     shown = radius[pair.mask > 127]
@@ -93,7 +95,7 @@ def taken_again(pair: Pair, random: np.random.Generator) -> Pair:
     # The few px that are far beyond all others would cost more than they are worth.
     radius = np.clip(scale * (radius - focus), -2 * LARGEST * size, 2 * LARGEST * size)
     mixed, backdrop = _mix(random), Background() if random.random() < BLACK else None
-    blurred, sharp = photograph(pair, radius, mixed, backdrop)
+    blurred, sharp = photograph(pair, radius, mixed, backdrop, device)
     sensor = None
     if random.random() < NOISY:
         sensor = Sensor(float(np.exp(random.uniform(np.log(1000), np.log(30000)))), float(random.uniform(1, 8)))
@@ -102,6 +104,7 @@ def taken_again(pair: Pair, random: np.random.Generator) -> Pair:
         photograph=to_uint8(linear_to_srgb(sensed(blurred, sensor, random))),
         sharp=to_uint8(linear_to_srgb(sharp)),
         coc=np.where(pair.mask > 0, radius, 0).astype(np.float16),
+        facts={name: pair.facts[name] for name in ("object_seed", "take") if name in pair.facts},
     )
 
 

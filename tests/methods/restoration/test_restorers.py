@@ -7,9 +7,9 @@ import pytest
 from defocused import defocus, photograph, psnr, scene
 
 from datasets.cameras import Camera
-from datasets.capture import Photograph, Photographs
+from datasets.capture import Photograph, Photographs, PhotographWithCoc
 from datasets.color import to_uint8
-from methods.restoration.restorers import richardson_lucy
+from methods.restoration.restorers import richardson_lucy, richardson_lucy_told
 
 
 def test_the_defocus_map_is_the_kernel_of_any_photograph() -> None:
@@ -27,3 +27,17 @@ def test_the_defocus_map_is_the_kernel_of_any_photograph() -> None:
         assert np.median(kernel.coc) == pytest.approx(radius, rel=0.3)
         image = view.image / 255
         assert psnr(kernel.blur(sharp), image) > psnr(sharp, image) + 3
+
+
+def test_an_oracle_that_is_told_the_blur_restores_better_than_one_that_estimates_it() -> None:
+    camera = Camera(128, 128, 100.0, 100.0, 64.0, 64.0, np.eye(4))
+    radii = np.broadcast_to(np.linspace(-4, 4, 128, dtype=np.float32), (128, 128))
+    blurred, sharp = photograph(defocus(scene("coins"), np.abs(radii))), photograph(scene("coins"))
+    view = PhotographWithCoc("a", to_uint8(blurred), camera, coc=radii)
+    setting = SimpleNamespace(device="cpu", progress=lambda *said: None, config=lambda family, kind: kind())
+    told, blind = (
+        fit(Photographs((view,)), setting).restored("a")  # type: ignore[arg-type]
+        for fit in (richardson_lucy_told, richardson_lucy)
+    )
+    assert psnr(told, sharp) > psnr(blurred, sharp) + 1
+    assert psnr(told, sharp) > psnr(blind, sharp)
