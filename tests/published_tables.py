@@ -100,7 +100,7 @@ RESTORED = {"demo": "beetle, black"}
 
 def restored(found: Sequence[records.Record]) -> str:
     """PSNR of restored photographs on the object, by capture, dB."""
-    return by_method(found, ("input", *RESTORERS), "deblur", "mask_psnr")
+    return by_method(found, ("input", *RESTORERS, "rl-oracle"), "deblur", "mask_psnr")
 
 
 def splatted(found: Sequence[records.Record]) -> str:

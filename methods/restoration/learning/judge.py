@@ -13,15 +13,14 @@ from methods.restoration.richardson_lucy import reblur
 
 
 class Judge:
-    """Scores restorers on at most `count` of the `pairs`, taken evenly; and, if `again`, on another photograph of each
-    of their twins."""
+    """Scores restorers on at most `count` of the `pairs`, taken evenly, and on another photograph of each twin."""
 
-    def __init__(self, pairs: Pairs, count: int, again: bool = False) -> None:
+    def __init__(self, pairs: Pairs, count: int) -> None:
         chosen = set(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).astype(int))
         found = [pair for index, pair in enumerate(pairs) if index in chosen]
         self.pairs = [pair for pair in found if (pair.mask > 127).any()] or found
         random = np.random.default_rng(0)
-        self.again = [taken_again(pair, random) for pair in self.pairs if again and shows_enough(pair)]
+        self.again = [taken_again(pair, random) for pair in self.pairs if shows_enough(pair)]
 
     def scores(self, network: nn.Module, patch: int) -> dict[str, float]:
         """Means over the pairs of what `network` makes of them in tiles of `patch` px, by name of the score.

@@ -75,7 +75,7 @@ def train(
     run = _Run.begin(plan, device, identity, out)
     examples = Examples(training, recipe.patch, recipe.seed, recipe.exchange, recipe.again, device)
     more = Examples(extra, recipe.patch, recipe.seed + 1, recipe.exchange, device=device) if extra else None
-    judge = Judge(validation, recipe.validation, recipe.again > 0)
+    judge = Judge(validation, recipe.validation)
     terms_of = objectives.of(plan.architecture)
     with _writing(out), _events(out, run.step) as log:
         saved, loss = time.monotonic(), math.nan

@@ -39,10 +39,10 @@ def test_no_more_pairs_are_judged_than_asked_and_they_are_spread_evenly(pairs):
 
 
 def test_twins_that_are_photographed_again_are_scored_beside(pairs):
-    scores = Judge(pairs, 8, again=True).scores(Nothing(), 32)
+    scores = Judge(pairs, 8).scores(Nothing(), 32)
     assert scores["again_psnr"] == pytest.approx(scores["again_input_psnr"], abs=1e-4)
     assert scores["again_input_psnr"] > scores["input_psnr"]  # of one depth each: all of it is in focus
-    assert set(scores) - set(Judge(pairs, 8).scores(Nothing(), 32)) == {"again_psnr", "again_input_psnr"}
+    assert len(Judge(pairs, 3).again) == 3
 
 
 def test_true_disks_are_a_ceiling_that_the_twin_itself_is_below(pairs):
