@@ -134,8 +134,8 @@ def trained() -> str:
                 "objects": str(facts["pairs"]["objects"]),
                 "steps": str(facts["step"]),
                 "patches a step": f"{recipe['batch']} x {recipe['patch']} px",
-                "rendered photographs, dB": f"{last['input_psnr']:.2f} to {last['psnr']:.2f}",
-                "taken again, dB": f"{last['again_input_psnr']:.2f} to {last['again_psnr']:.2f}",
+                "photograph, dB": f"{last['input_psnr']:.2f}",
+                "restored, dB": f"{last['psnr']:.2f}",
             }
         )
     return grid(rows)

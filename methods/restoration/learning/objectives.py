@@ -13,6 +13,8 @@ from methods.restoration.networks import iniknet, nrknet
 from methods.restoration.networks.kernel_guided.classifier import class_loss, levels_of
 from methods.restoration.networks.kernel_guided.losses import reblur_loss, restoration_loss
 
+BALANCED_FROM = 1e-4  # mean square of a photograph, 40 dB, below which a patch weighs no more
+
 Terms = dict[str, Tensor]
 Objective = Callable[[Any, Batch, Tensor | None, int, Recipe], Terms]
 """(network, batch, extra photographs without a twin [B, 3, P, P], step, recipe) to terms. The network may run in half
@@ -32,10 +34,7 @@ def of(architecture: str) -> Objective:
 def _mean_difference(network: nn.Module, batch: Batch, extra: Tensor | None, step: int, recipe: Recipe) -> Terms:
     """L1, and EFCR where the recipe has it: with Lext of the photographs themselves, or of the extra ones."""
     output = network(batch.photograph).float()
-    if recipe.balanced:
-        terms = {"l1": balanced(functional.l1_loss, output, batch, 0.005)}
-    else:
-        terms = {"l1": functional.l1_loss(output, batch.sharp)}
+    terms = {"l1": functional.l1_loss(output, batch.sharp)}
     if recipe.efcr == "none":
         return terms
     negative = None
@@ -55,10 +54,7 @@ def _kernel_guided(network: Any, batch: Batch, extra: Tensor | None, step: int, 
     kernel, logits = network.estimate(batch.photograph)
     apart = step < recipe.apart * recipe.steps
     restored = network.restorer(batch.photograph, kernel.detach() if apart else kernel).float()
-    if recipe.balanced:
-        restoration = balanced(functional.mse_loss, restored, batch, 1e-4)
-    else:
-        restoration = restoration_loss(restored, batch.sharp)
+    restoration = balanced_loss(restored, batch) if recipe.balanced else restoration_loss(restored, batch.sharp)
     return {
         "classes": 0.01 * class_loss(logits.float(), levels_of(batch.coc, batch.mask)),
         "kernel": reblur_loss(kernel.float(), batch.sharp, batch.photograph, network.config.light),
@@ -66,16 +62,16 @@ def _kernel_guided(network: Any, batch: Batch, extra: Tensor | None, step: int, 
     }
 
 
-def balanced(loss: Callable[..., Tensor], output: Tensor, batch: Batch, least: float) -> Tensor:
-    """Mean over the patches of `loss`, each weighed by the inverse of what its photograph has, of the same scale as
-    without weights.
+def balanced_loss(output: Tensor, batch: Batch) -> Tensor:
+    """Mean square over the patches, each weighed by the inverse of its photograph's, of the scale that it has without.
 
     Patches that are much out of focus differ from their twins a thousand times more than those that are hardly, which
-    they would else drown: a network then harms what is sharp, and scores are means over dB. `least`: of the
-    photograph's, below which a patch weighs no more.
+    they would else drown: a network then harms what is sharp, and scores are means over dB. The mean difference is not
+    for this: its gradient does not fade where a patch is nearly right, and with such weights it keeps photographs as
+    they are.
     """
-    own = loss(batch.photograph, batch.sharp, reduction="none").mean((1, 2, 3)) + least
-    found = loss(output, batch.sharp, reduction="none").mean((1, 2, 3))
+    own = (batch.photograph - batch.sharp).square().mean((1, 2, 3)) + BALANCED_FROM
+    found = (output - batch.sharp).square().mean((1, 2, 3))
     return (found / own).mean() * own.mean()
 
 

@@ -30,8 +30,7 @@ class Recipe:
     batch: patches of `patch` px a step. The learning rate rises over `warm_up` steps and falls to the last one on half
     a cosine. clip: largest norm of all gradients together. ema: of the moving average of the parameters, which is
     what is kept. exchange: colours are exchanged at random. again: photographs of every twin besides its own.
-    balanced: patches weigh the less the more they are out of focus, in what is restored by kernel-guided, mpt and
-    restormer.
+    balanced: patches weigh the less the more they are out of focus, in what kernel-guided restores.
     efcr: extended frequency contrastive regularisation (MPT-CataBlur); extended also re-blurs its input.
     apart: share of the steps in which networks that are parts of one are trained each for itself.
     validate_every: steps between looks at `validation` pairs of held-out objects.
@@ -49,8 +48,8 @@ class Recipe:
     ema: float = 0.999
     precision: Literal["float32", "bfloat16"] = "float32"
     exchange: bool = True
-    again: int = 5
-    balanced: bool = True
+    again: int = 0
+    balanced: bool = False
     efcr: Literal["none", "basic", "extended"] = "none"
     apart: float = 0.0
     validate_every: int = 1000
