@@ -43,6 +43,10 @@ def synth(
     count: Annotated[int | None, typer.Option(help="of pairs")] = None,
     size: Annotated[int | None, typer.Option(help="of pairs: px a side  [default: 128]")] = None,
     seed: Annotated[int | None, typer.Option(help="of pairs: other objects  [default: 0]")] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="of pairs: per pixel of a sharp twin, and twice as many of its photograph  [default: 24]"),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Render captures or training pairs, or go on with what was interrupted."""
@@ -55,8 +59,8 @@ def synth(
         from bench.training_pairs import render_pairs
 
         refuse({"preset": preset, **own_model}, "`bench synth`, but not for pairs")
-        return render_pairs(count, out, as_json, size=size, seed=seed, jobs=jobs)
-    refuse({"count": count, "size": size, "seed": seed}, "`bench synth pairs`")
+        return render_pairs(count, out, as_json, size=size, seed=seed, samples=samples, jobs=jobs)
+    refuse({"count": count, "size": size, "seed": seed, "samples": samples}, "`bench synth pairs`")
     if recipe in SUITES and all(value is None for value in own_model.values()):
         return suite.render(recipe, preset, out, jobs, as_json)
     if jobs is not None:

@@ -1,6 +1,7 @@
 """`bench synth pairs` at the terminal."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,13 +18,16 @@ def render_pairs(
     as_json: bool,
     size: int | None = None,
     seed: int | None = None,
+    samples: int | None = None,
     jobs: int | None = None,
 ) -> int:
     """Fill the folder `out` with `count` pairs and say where they are; the exit code. None is what is usual."""
     if count is None:
         raise InputError("How many training pairs shall it be? Say --count N.")
-    usual, folder = Order(), out or Path("pairs")
-    order = Order(usual.seed if seed is None else seed, usual.size if size is None else size)
+    folder, said = out or Path("pairs"), {"seed": seed, "size": size}
+    order = Order(**{name: value for name, value in said.items() if value is not None})
+    if samples is not None:
+        order = replace(order, samples={"sharp": samples, "defocused": 2 * samples})
     with telling() as say:
         result = make_pairs(count, folder, order, cores() if jobs is None else jobs, partial(say, folder))
     if as_json:

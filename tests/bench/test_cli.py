@@ -92,6 +92,8 @@ def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
         (("synth", "pairs"), "Say --count N"),
         (("synth", "pairs", "--count", "0"), "0 pairs"),
         (("synth", "pairs", "--count", "2", "--size", "8"), "from 16 to 1024"),
+        (("synth", "pairs", "--count", "2", "--samples", "0"), "at least one sample"),
+        (("synth", "seed", "--samples", "9"), "--samples is an option of `bench synth pairs`"),
         (("synth", "pairs", "--count", "2", "--jobs", "0"), "--jobs"),
         (("synth", "pairs", "--count", "2", "--preset", "demo"), "--preset is an option of"),
         (("synth", "pairs", "--count", "2", "--size-mm", "6"), "--size-mm is an option of"),

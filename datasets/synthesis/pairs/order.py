@@ -42,6 +42,8 @@ class Order:
             raise InputError(f"Pairs of {self.size} px cannot be made: the size must be from {low} to {high} px.")
         if not 0 <= self.seed < 1000:
             raise InputError(f"The seed of pairs is {self.seed}; it must be from 0 to 999.")
+        if min(self.samples.values()) < 1:
+            raise InputError("A pair needs at least one sample per pixel.")
 
     def object_seed(self, index: int) -> int:
         """The number that the object at `index` grows from."""
