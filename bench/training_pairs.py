@@ -24,8 +24,8 @@ def render_pairs(
     """Fill the folder `out` with `count` pairs and say where they are; the exit code. None is what is usual."""
     if count is None:
         raise InputError("How many training pairs shall it be? Say --count N.")
-    folder, said = out or Path("pairs"), {"seed": seed, "size": size}
-    order = Order(**{name: value for name, value in said.items() if value is not None})
+    usual, folder = Order(), out or Path("pairs")
+    order = Order(usual.seed if seed is None else seed, usual.size if size is None else size)
     if samples is not None:
         order = replace(order, samples={"sharp": samples, "defocused": 2 * samples})
     with telling() as say:
