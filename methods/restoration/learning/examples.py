@@ -15,11 +15,10 @@ from datasets.pairs import Pairs
 from methods.restoration.learning.refocus import photographed_again
 
 # A patch should show something in so much of it, and be out of focus there by so many px (median radius of the circle
-# of confusion). Of those that are not, which are most, a share is taken: black should stay black, and what is sharp as
-# it is. After so many tries a patch is as it is.
+# of confusion); of those that are not, as half of the pairs, a share is taken. After so many tries it is as it is.
 COVERED = 0.2
 BLURRED = 1.0
-OTHER_SHARE = 0.25
+SHARP_SHARE = 0.25
 TRIES = 8
 
 
@@ -89,8 +88,9 @@ class Examples:
     def _worth(self, place: Any, random: np.random.Generator) -> bool:
         """Whether there is something to learn from the patch at `place`."""
         covered = self.mask[place] > 127
-        blurred = covered.mean() >= COVERED and np.median(np.abs(self.coc[place][covered])) >= BLURRED
-        return bool(blurred) or random.random() < OTHER_SHARE
+        if covered.mean() < COVERED:
+            return False
+        return np.median(np.abs(self.coc[place][covered])) >= BLURRED or random.random() < SHARP_SHARE
 
 
 def _image(batch: np.ndarray, device: str) -> Tensor:

@@ -2,8 +2,8 @@
 
 The signed radius of the circle of confusion is K (1/d0 - 1/d), so through any other lens it is s r + t of what it was:
 a twin with its radii is all that a photograph needs (`scatter_disk`). A render costs seconds, this tens of
-milliseconds; and it is free of the noise that a path tracer leaves where thousands of photographs must be cheap. A
-network that meets such noise everywhere learns to smooth what it should sharpen.
+milliseconds, and it is free of the noise that a path tracer leaves where thousands of photographs must be cheap. What
+that tracer left in the twin is spread like any texture.
 """
 
 from __future__ import annotations

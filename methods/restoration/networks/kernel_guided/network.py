@@ -25,8 +25,8 @@ class KernelGuidedConfig:
     levels: int = 4
     """Of the U-Net. Fig. 8 is not described further; KF has 4."""
     folded: int = 1
-    """Of the U-Net: so many px a side become channels of one. The paper has no need of it; on a CPU, twice the width
-    on half as many px a side learns more in the same time."""
+    """Of the U-Net: so many px a side become channels of one. The paper has no need of it; twice the width then
+    costs as much as the width without."""
     features: int = 64
     """Of the extractor, per scale."""
     maps: int = 32

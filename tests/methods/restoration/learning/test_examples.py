@@ -60,12 +60,12 @@ def test_a_patch_is_cut_from_photograph_and_twin_alike_turned_mirrored_and_its_c
     assert len({image.tobytes() for image in batch.sharp.numpy()}) > 16  # of six pairs: turned and mirrored
 
 
-def test_patches_prefer_what_shows_something_and_take_some_that_do_not(pairs):
+def test_patches_prefer_what_shows_something(pairs):
     examples = Examples(pairs, patch=8, seed=0)
     examples.mask = examples.mask.copy()
     examples.mask[:, :, 8:] = 0
-    shown = (examples.batch(0, 300).mask.mean(dim=(1, 2)) > 0.2).float().mean()
-    assert 0.65 < shown < 0.82  # 7 of 17 rows, and a quarter of the other 10
+    covered = examples.batch(0, 64).mask.mean(dim=(1, 2))
+    assert (covered > 0.2).float().mean() > 0.9
 
 
 def test_patches_prefer_what_is_out_of_focus_and_take_some_that_is_not(pairs):
