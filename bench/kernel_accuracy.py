@@ -107,14 +107,13 @@ def ceiling(clean: np.ndarray, truth: Truth, background: Background) -> np.ndarr
     """
     import torch
 
-    from methods.defocus.disk import scatter_disk
+    from methods.defocus.disk import photographed
 
     assert truth.coc is not None
     device = "cuda" if torch.cuda.is_available() else "cpu"  # seconds a view of 800 px on a CPU
     alpha = truth.mask.astype(np.float32)
     behind = background.image(*alpha.shape)
     object_light = srgb_to_linear(clean).astype(np.float32) - (1 - alpha[..., None]) * behind
-    maps = np.maximum(object_light, 0), alpha, outlined(truth.coc, surface(truth)).astype(np.float32)
-    light, covered = (spread.cpu().numpy() for spread in scatter_disk(*(torch.tensor(m, device=device) for m in maps)))
-    photograph = light + (1 - covered[..., None]) * behind
+    radius = outlined(truth.coc, surface(truth))
+    photograph = photographed(np.maximum(object_light, 0), alpha, radius, behind, device)
     return to_uint8(linear_to_srgb(photograph)).astype(np.float32) / 255

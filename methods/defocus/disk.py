@@ -103,6 +103,21 @@ def scatter_disk(
     return out[:3].permute(1, 2, 0), out[3]
 
 
+def photographed(
+    color: np.ndarray,  # [H, W, 3] premultiplied
+    alpha: np.ndarray,  # [H, W] in 0..1
+    radius: np.ndarray,  # [H, W] px, > 0 behind the focal plane
+    behind: np.ndarray,  # [H, W, 3]
+    device: str = "cpu",
+) -> np.ndarray:  # [H, W, 3] float32
+    """What a lens makes of an object before a backdrop, in linear light: `scatter_disk` laid over `behind`."""
+    with torch.inference_mode():
+        maps = (torch.tensor(part, dtype=torch.float32, device=device) for part in (color, alpha, radius))
+        light, covered = (part.cpu().numpy() for part in scatter_disk(*maps))
+    result: np.ndarray = light + (1 - covered[..., None]) * behind
+    return result
+
+
 def warmup(device: str) -> None:
     """Compile the fused kernels of this device, or load them from disk, before any clock runs."""
     importlib.import_module(_FUSED[resolve_backend(device)]).warmup()

@@ -1,7 +1,7 @@
 """More photographs of what training pairs show: of the twin, by our own lens, with another aperture and focal plane.
 
 The signed radius of the circle of confusion is K (1/d0 - 1/d), so through any other lens it is s r + t of what it was:
-a twin with its radii is all that a photograph needs (`scatter_disk`). A render costs seconds, this tens of
+a twin with its radii is all that a photograph needs (`methods.defocus.disk`). A render costs seconds, this tens of
 milliseconds, and it is free of the noise that a path tracer leaves where thousands of photographs must be cheap. What
 that tracer left in the twin is spread like any texture.
 """
@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from datasets.capture import Background
 from datasets.color import linear_to_srgb, srgb_to_linear, to_uint8
@@ -20,7 +19,7 @@ from datasets.optics import outlined
 from datasets.pairs import Pair, Shard
 from datasets.synthesis.develop import sensed
 from datasets.synthesis.recipes import Sensor
-from methods.defocus.disk import scatter_disk
+from methods.defocus.disk import photographed
 
 # Of the largest circle of confusion, as a share of the image's width; 0.7 and 12 px of radius at 128 px.
 SMALLEST, LARGEST = 0.0055, 0.094
@@ -68,10 +67,7 @@ def photograph(
     light = srgb_to_linear(pair.sharp.astype(np.float32) / 255).astype(np.float32)
     color = np.maximum(light - (1 - alpha)[..., None] * own, 0) * (alpha > 0)[..., None] @ mixed.T
     behind = own @ mixed.T if backdrop is None else backdrop.image(*alpha.shape)
-    with torch.inference_mode():
-        maps = (torch.tensor(part, dtype=torch.float32, device=device) for part in (color, alpha, radius))
-        spread, covered = (part.cpu().numpy() for part in scatter_disk(*maps))
-    blurred = spread + (1 - covered)[..., None] * behind
+    blurred = photographed(color, alpha, radius, behind, device)
     return np.clip(blurred, 0, 1), np.clip(color + (1 - alpha)[..., None] * behind, 0, 1)
 
 
