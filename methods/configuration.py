@@ -24,6 +24,7 @@ KINDS = {
     "joint-optics": "methods.joint_optics.formation:JointOpticsConfig",
     "learned": "methods.restoration.learned:LearnedConfig",
     "rl": "methods.restoration.richardson_lucy:RichardsonLucyConfig",
+    "told": "methods.restoration.restorers:ToldConfig",
 }
 
 T = TypeVar("T")

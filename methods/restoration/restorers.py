@@ -1,13 +1,16 @@
 """2D restorers as contestants: each makes the photographs sharp one by one, without knowing of the others."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from datasets.capture import Photograph, Photographs, PhotographWithCoc
+from datasets.errors import InputError
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.contestant import Cost, Kernel, Setting
 from methods.cost import Meter
@@ -69,15 +72,36 @@ def photographs_as_they_are(photographs: Photographs, setting: Setting) -> Resto
     return restore_each(photographs, setting, lambda image: image)
 
 
+@dataclass(frozen=True)
+class ToldConfig:
+    """How truly an oracle is told the radius of the circle of confusion, for what an error of it costs.
+
+    times: what every radius is multiplied by. smoothed: px, standard deviation of the Gaussian over which radii are
+    averaged; outlines, and whatever else of the scene shows in the true map, then no longer do.
+    """
+
+    times: float = 1.0
+    smoothed: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.times < 0 or self.smoothed < 0:
+            raise InputError(f"times is {self.times} and smoothed is {self.smoothed}; they must be at least 0.")
+
+    def radius(self, coc: np.ndarray) -> np.ndarray:
+        """What is told, [H, W] float32 px, unsigned, of the true signed radius `coc` [H, W] px."""
+        radius = np.abs(coc).astype(np.float32) * np.float32(self.times)
+        return gaussian_filter(radius, self.smoothed) if self.smoothed else radius
+
+
 def richardson_lucy_told(photographs: Photographs, setting: Setting) -> Restoration:
-    """Richardson-Lucy with the true circle of confusion of every pixel."""
+    """Richardson-Lucy with the true circle of confusion of every pixel, or nearly."""
     from methods.restoration.richardson_lucy import RichardsonLucyConfig, restore
 
-    config = setting.config("rl", RichardsonLucyConfig)
+    config, telling = setting.config("rl", RichardsonLucyConfig), setting.config("told", ToldConfig)
 
     def told(view: Photograph) -> np.ndarray:
         assert isinstance(view, PhotographWithCoc)
-        sigma = np.abs(view.coc) * np.float32(SIGMA_PER_RADIUS_LEAST_SQUARES)
+        sigma = telling.radius(view.coc) * np.float32(SIGMA_PER_RADIUS_LEAST_SQUARES)
         return restore(view.image.astype(np.float32) / 255, config, sigma).image
 
     return restore_views(photographs, setting, told)

@@ -9,7 +9,8 @@ from defocused import defocus, photograph, psnr, scene
 from datasets.cameras import Camera
 from datasets.capture import Photograph, Photographs, PhotographWithCoc
 from datasets.color import to_uint8
-from methods.restoration.restorers import richardson_lucy, richardson_lucy_told
+from datasets.errors import InputError
+from methods.restoration.restorers import ToldConfig, richardson_lucy, richardson_lucy_told
 
 
 def test_the_defocus_map_is_the_kernel_of_any_photograph() -> None:
@@ -41,3 +42,15 @@ def test_an_oracle_that_is_told_the_blur_restores_better_than_one_that_estimates
     )
     assert psnr(told, sharp) > psnr(blurred, sharp) + 1
     assert psnr(told, sharp) > psnr(blind, sharp)
+
+
+def test_what_an_oracle_is_told_can_be_wrong_by_a_factor_or_smooth() -> None:
+    signed = np.where(np.arange(64) < 32, -4, 2).astype(np.float32) * np.ones((64, 1), np.float32)
+    assert np.array_equal(ToldConfig().radius(signed), np.abs(signed))
+    assert np.allclose(ToldConfig(times=0.5).radius(signed), np.abs(signed) / 2)
+    smooth = ToldConfig(smoothed=4).radius(signed)
+    assert smooth[:, 31:33].mean() == pytest.approx(3, abs=0.01)  # half of either
+    assert smooth.mean() == pytest.approx(3, abs=0.01)
+    for wrong in ({"times": -1.0}, {"smoothed": -1.0}):
+        with pytest.raises(InputError, match="at least 0"):
+            ToldConfig(**wrong)
