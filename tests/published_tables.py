@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from bench.perf import BENCHMARKS, rasterizer
 from datasets.synthesis import catalogue
@@ -36,7 +37,9 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/restorers.md", "restorers-deblur"): restored(demo),
         ("docs/restorers.md", "restorers-novel"): splatted(demo),
         ("docs/restorers.md", "restorers-kernels"): kernels(demo, RESTORED, ("rl", "kernel-guided")),
+        ("docs/restorers.md", "restorers-told"): told(demo),
         ("docs/restorers.md", "restorers-trained"): trained(),
+        ("docs/restorers.md", "restorers-ablation"): ablated_trainings(),
         ("docs/joint.md", "joint-objects"): novel_views(objects, OBJECTS, ("3dgs", *JOINT, "sharp-3dgs")),
         ("docs/joint.md", "joint-kernels"): kernels(objects, OBJECTS, JOINT),
         ("docs/joint.md", "joint-scale"): scale(),
@@ -119,6 +122,67 @@ def by_method(found: Sequence[records.Record], names: Sequence[str], track: str,
         cells = {"": f"`{name}`"} | {label: f"{value:.2f}" for label, value in own.items()}
         rows.append(cells | {"difference": f"{average - first:+.2f}"})
     return grid(rows)
+
+
+TOLD = {"": "the truth"} | {
+    f"told.{change}": text
+    for change, text in {
+        "times=0.7": "30 % too little",
+        "times=0.85": "15 % too little",
+        "times=1.15": "15 % too much",
+        "times=1.4": "40 % too much",
+        "smoothed=2": "its average over 2 px",
+        "smoothed=4": "over 4 px",
+        "smoothed=8": "over 8 px",
+        "smoothed=12": "over 12 px, as a blended tile of 64 px",
+    }.items()
+}
+
+
+def told(of_demo: Sequence[records.Record]) -> str:
+    """What Richardson-Lucy gains on demo, dB, when it is told the radius of every pixel's blur more or less truly."""
+    by_change = {record.method.changed or "": record for record in records.find(PUBLISHED / "told")}
+    rows = []
+    for change, text in TOLD.items():
+        row = {"told": text, "setting": f"`{change}`" if change else "–"}
+        for metric, title in {"mask_psnr": "object", "psnr": "whole photograph"}.items():
+            before = mean(of_demo, "demo", "input", "deblur", metric)
+            row[title] = f"{mean([by_change[change]], 'demo', 'rl-oracle', 'deblur', metric) - before:+.2f}"
+        rows.append(row)
+    return grid(rows)
+
+
+def ablated_trainings() -> str:
+    """What trainings that differ in a setting end with: scores on held-out objects, the unchanged one first."""
+    rows = []
+    for name in ("kernel-guided", "mpt"):
+        paths = (PUBLISHED / "ablate-restorers").glob(f"{name}*.json")
+        trainings = [json.loads(path.read_text())["facts"] for path in sorted(paths, key=lambda path: path.stem)]
+        for facts in trainings:
+            rows.append({"": f"`{name}`", "changed": changed_from(trainings[0], facts) or "–"} | held_out(facts))
+    return grid(rows)
+
+
+def changed_from(whole: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The settings of network and recipe in which one training differs from another, as `bench train --set` has them."""
+    pairs = [(part, key, facts[part][key]) for part in ("network", "recipe") for key in facts[part]]
+    return ", ".join(
+        f"`{part}.{key}={json.dumps(value).strip(chr(34))}`"
+        for part, key, value in pairs
+        if value != whole[part][key]
+    )
+
+
+def held_out(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The last scores on objects that a training has not seen; gains over the photographs."""
+    last = facts["curve"][-1]
+    return {
+        "steps": str(facts["step"]),
+        "gain, dB": f"{last['psnr'] - last['input_psnr']:+.2f}",
+        "gain, taken again, dB": f"{last['again_psnr'] - last['again_input_psnr']:+.2f}",
+        "re-blurred, dB": f"{last['reblur_psnr']:.2f}" if "reblur_psnr" in last else "–",
+        "re-blurred, SSIM": f"{last['reblur_ssim']:.3f}" if "reblur_ssim" in last else "–",
+    }
 
 
 def trained() -> str:
