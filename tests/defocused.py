@@ -2,7 +2,10 @@
 
 import cv2
 import numpy as np
+import torch
 from skimage import data
+from torch import Tensor
+from torch.nn import functional
 
 from datasets.color import linear_to_srgb, srgb_to_linear, to_uint8
 
@@ -73,3 +76,9 @@ def ramp(size: int, widest: float) -> np.ndarray:
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
     return float(-10 * np.log10(np.mean((image - reference) ** 2)))
+
+
+def blurred_noise(height: int = 32, width: int = 32, count: int = 2) -> tuple[Tensor, Tensor]:
+    """Photographs and what they show, [B, 3, H, W] in 0..1: noise that is blurred a little, and noise."""
+    sharp = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+    return functional.avg_pool2d(functional.pad(sharp, (1, 1, 1, 1), mode="replicate"), 3, stride=1), sharp

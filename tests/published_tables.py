@@ -164,12 +164,10 @@ def ablated_trainings() -> str:
 
 
 def changed_from(whole: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """The settings of network and recipe in which one training differs from another, as `bench train --set` has them."""
+    """In which settings, as `bench train --set` has them, a training differs from the whole one."""
     pairs = [(part, key, facts[part][key]) for part in ("network", "recipe") for key in facts[part]]
     return ", ".join(
-        f"`{part}.{key}={json.dumps(value).strip(chr(34))}`"
-        for part, key, value in pairs
-        if value != whole[part][key]
+        f"`{part}.{key}={json.dumps(value).strip(chr(34))}`" for part, key, value in pairs if value != whole[part][key]
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from defocused import blurred_noise
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,12 +30,6 @@ def network(config: INIKNetConfig = NARROW) -> INIKNet:
 def dictionary(config: INIKNetConfig) -> KernelDictionary:
     torch.manual_seed(0)
     return KernelDictionary(config)
-
-
-def batch(height: int = 32, width: int = 32, count: int = 2) -> tuple[Tensor, Tensor]:
-    """Photographs and what they show: noise that is blurred a little, and noise."""
-    sharp = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
-    return F.avg_pool2d(F.pad(sharp, (1, 1, 1, 1), mode="replicate"), 3, stride=1), sharp
 
 
 def test_it_has_as_many_parameters_as_the_authors_but_for_those_that_multiply_zeros() -> None:
@@ -92,7 +87,7 @@ def test_frequencies_are_spread_evenly_and_learned() -> None:
 
 
 def test_sizes_share_each_pixel_among_them() -> None:
-    photographs, _ = batch()
+    photographs, _ = blurred_noise()
     with torch.no_grad():
         ((sizes, shapes),) = network()._coefficients([photographs])
     assert sizes.shape == (2, 1 + 3, 32, 32)
@@ -109,7 +104,7 @@ def unmixed(net: INIKNet) -> INIKNet:
 
 
 def test_pixels_that_want_no_kernel_stay_as_they_are() -> None:
-    net, (photographs, _) = unmixed(network()), batch()
+    net, (photographs, _) = unmixed(network()), blurred_noise()
     sizes = torch.zeros(2, 4, 32, 32)
     sizes[:, 0] = 1
     with torch.no_grad():
@@ -120,7 +115,7 @@ def test_pixels_that_want_no_kernel_stay_as_they_are() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("shape", [0, 2])
 def test_pixels_that_want_one_kernel_get_its_convolution_added(size: int, shape: int) -> None:
-    net, (photographs, _) = unmixed(network()), batch()
+    net, (photographs, _) = unmixed(network()), blurred_noise()
     sizes, shapes = torch.zeros(2, 4, 32, 32), torch.zeros(2, 3, 32, 32)
     sizes[:, size] = 0.5
     shapes[:, shape] = -2.0
@@ -144,7 +139,7 @@ def test_every_scale_knows_of_every_other(seen: int, changed: int) -> None:
 
 
 def test_the_result_is_the_finest_of_what_training_compares() -> None:
-    photographs, _ = batch(32, 48)
+    photographs, _ = blurred_noise(32, 48)
     net = network().eval()
     with torch.no_grad():
         scales = net.scales(photographs)
@@ -279,7 +274,7 @@ def test_a_state_under_the_authors_names_computes_what_theirs_does() -> None:
     state = authors_state(config)
     net = INIKNet(config).eval()
     net.load_state_dict(released(state))
-    photographs, _ = batch(32, 48)
+    photographs, _ = blurred_noise(32, 48)
     with torch.no_grad():
         results, expected = net.scales(photographs), from_authors_state(state, photographs, 4, 7)
     torch.testing.assert_close(results, expected)

@@ -6,6 +6,7 @@ from functools import reduce
 import numpy as np
 import pytest
 import torch
+from defocused import blurred_noise
 from scipy.signal import convolve2d
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,12 +30,6 @@ NARROW = NRKNetConfig(width=8, atoms=5)
 def network(config: NRKNetConfig = NARROW) -> NRKNet:
     torch.manual_seed(0)
     return NRKNet(config)
-
-
-def batch(height: int = 32, width: int = 32, count: int = 2) -> tuple[Tensor, Tensor]:
-    """Photographs and what they show: noise that is blurred a little, and noise."""
-    sharp = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
-    return F.avg_pool2d(F.pad(sharp, (1, 1, 1, 1), mode="replicate"), 3, stride=1), sharp
 
 
 def blur_of(shares: list[float], taps: Tensor, size: tuple[int, int] = (25, 25)) -> DefocusBlur:
@@ -147,7 +142,7 @@ def test_a_long_series_undoes_the_blur() -> None:
 
 
 def test_the_blur_of_a_photograph_fits_images_of_its_size_and_differs_between_photographs() -> None:
-    photographs, sharp = (images[..., :19, :27] for images in batch())
+    photographs, sharp = (images[..., :19, :27] for images in blurred_noise())
     net = network().eval()
     with torch.no_grad():
         blur = net.blur(photographs)
@@ -158,7 +153,7 @@ def test_the_blur_of_a_photograph_fits_images_of_its_size_and_differs_between_ph
 
 
 def test_the_result_is_the_photograph_and_the_last_terms_of_all_scales() -> None:
-    photographs, _ = batch()
+    photographs, _ = blurred_noise()
     net = network().eval()
     net.mixing.weight.data.zero_()
     net.mixing.bias.data.zero_()  # K = 0: every term of the series is y itself
@@ -172,14 +167,14 @@ def test_the_result_is_the_photograph_and_the_last_terms_of_all_scales() -> None
 
 
 def test_the_result_is_the_last_of_what_training_compares() -> None:
-    photographs, _ = batch()
+    photographs, _ = blurred_noise()
     net = network().eval()
     with torch.no_grad():
         assert torch.equal(net(photographs), net.scales(photographs)[-1])
 
 
 def test_the_loss_has_a_part_for_the_blur() -> None:
-    photograph, sharp = batch()
+    photograph, sharp = blurred_noise()
     net = network().eval()
     net.mixing.weight.data.zero_()
     net.mixing.bias.data.zero_()  # K = 0: all of the photograph is missing in what is reblurred
@@ -193,7 +188,7 @@ def test_the_loss_has_a_part_for_the_blur() -> None:
 @pytest.mark.parametrize("loss", [objective, lambda net, photograph, _: net(photograph).square().mean()])
 def test_gradients_reach_all_parameters(loss: Callable[[NRKNet, Tensor, Tensor], Tensor]) -> None:
     net = network()
-    loss(net, *batch()).backward()
+    loss(net, *blurred_noise()).backward()
     assert [name for name, value in net.named_parameters() if value.grad is None or not value.grad.any()] == []
 
 
@@ -295,7 +290,7 @@ def test_a_state_under_the_authors_names_computes_what_theirs_does(symmetric: bo
     state = authors_state(width=8, blocks=2, atoms=5)
     net = NRKNet(NRKNetConfig(width=8, blocks=2, atoms=5, symmetric=symmetric)).eval()
     net.load_state_dict(released(state))
-    photographs, _ = batch(32, 48)
+    photographs, _ = blurred_noise(32, 48)
     with torch.no_grad():
         torch.testing.assert_close(net(photographs), from_authors_state(state, photographs, symmetric))
 
