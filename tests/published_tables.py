@@ -20,7 +20,7 @@ PUBLISHED = ROOT / "reports" / "published"
 def tables() -> dict[tuple[str, str], str]:
     """Markdown by (file, name of the table in it)."""
     demo, macro8 = records.find(PUBLISHED / "demo"), records.find(PUBLISHED / "macro8")
-    objects = demo + records.find(PUBLISHED / "objects")
+    objects, images = demo + records.find(PUBLISHED / "objects"), demo + records.find(PUBLISHED / "restored")
     return {
         ("README.md", "demo"): leaderboard.brief(demo),
         ("docs/captures.md", "without-truth"): without_truth(),
@@ -34,9 +34,9 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/measurements.md", "synth"): measured("synth"),
         ("docs/measurements.md", "macro8"): novel_views(macro8, suite(), ("3dgs", "rl+3dgs", *JOINT, "sharp-3dgs")),
         ("docs/measurements.md", "macro8-kernels"): kernels(macro8, suite(), ("joint-optics",)),
-        ("docs/restorers.md", "restorers-deblur"): restored(demo),
-        ("docs/restorers.md", "restorers-novel"): splatted(demo),
-        ("docs/restorers.md", "restorers-kernels"): kernels(demo, RESTORED, ("rl", "kernel-guided")),
+        ("docs/restorers.md", "restorers-deblur"): restored(images),
+        ("docs/restorers.md", "restorers-novel"): splatted(images),
+        ("docs/restorers.md", "restorers-kernels"): kernels(images, RESTORED, ("rl", "kernel-guided")),
         ("docs/restorers.md", "restorers-told"): told(demo),
         ("docs/restorers.md", "restorers-trained"): trained(),
         ("docs/restorers.md", "restorers-ablation"): ablated_trainings(),
@@ -97,9 +97,7 @@ def kernel_row(found: Sequence[records.Record], capture: str, label: str, name: 
 
 
 RESTORERS = ("rl", "kernel-guided", "mpt-s")
-
-# Captures on which restorers have competed.
-RESTORED = {"demo": "beetle, black"}
+RESTORED = {capture: OBJECTS[capture] for capture in ("demo", "beetle-gray", "seed-demo")}
 
 
 def restored(found: Sequence[records.Record]) -> str:
@@ -153,13 +151,18 @@ def told(of_demo: Sequence[records.Record]) -> str:
 
 
 def ablated_trainings() -> str:
-    """What trainings that differ in a setting end with: scores on held-out objects, the unchanged one first."""
-    rows = []
+    """What trainings that differ in a setting end with: scores on held-out objects, the unchanged one first; how near
+    the photograph come the twin as it is, and under disks of the true radii."""
+    rows: list[dict[str, str]] = []
     for name in ("kernel-guided", "mpt"):
         paths = (PUBLISHED / "ablate-restorers").glob(f"{name}*.json")
         trainings = [json.loads(path.read_text())["facts"] for path in sorted(paths, key=lambda path: path.stem)]
         for facts in trainings:
             rows.append({"": f"`{name}`", "changed": changed_from(trainings[0], facts) or "–"} | held_out(facts))
+        last = trainings[0]["curve"][-1]
+        for known, text in {"identity": "no blur", "ceiling": "true disks"}.items():
+            if f"{known}_psnr" in last:
+                rows.append(dict.fromkeys(rows[0], "–") | {"": text} | reblurred(last, known))
     return grid(rows)
 
 
@@ -178,8 +181,15 @@ def held_out(facts: Mapping[str, Any]) -> dict[str, str]:
         "steps": str(facts["step"]),
         "gain, dB": f"{last['psnr'] - last['input_psnr']:+.2f}",
         "gain, taken again, dB": f"{last['again_psnr'] - last['again_input_psnr']:+.2f}",
-        "re-blurred, dB": f"{last['reblur_psnr']:.2f}" if "reblur_psnr" in last else "–",
-        "re-blurred, SSIM": f"{last['reblur_ssim']:.3f}" if "reblur_ssim" in last else "–",
+    } | reblurred(last, "reblur")
+
+
+def reblurred(scores: Mapping[str, float], known: str) -> dict[str, str]:
+    """How near a twin comes the photograph under the blur that is `known`, if any is."""
+    psnr, ssim = scores.get(f"{known}_psnr"), scores.get(f"{known}_ssim")
+    return {
+        "re-blurred, dB": "–" if psnr is None else f"{psnr:.2f}",
+        "re-blurred, SSIM": "–" if ssim is None else f"{ssim:.3f}",
     }
 
 
@@ -200,6 +210,7 @@ def trained() -> str:
                 "photograph, dB": f"{last['input_psnr']:.2f}",
                 "restored, dB": f"{last['psnr']:.2f}",
             }
+            | reblurred(last, "reblur")
         )
     return grid(rows)
 
