@@ -84,7 +84,7 @@ class ToldConfig:
     smoothed: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.times < 0 or self.smoothed < 0:
+        if not (self.times >= 0 and self.smoothed >= 0):
             raise InputError(f"times is {self.times} and smoothed is {self.smoothed}; they must be at least 0.")
 
     def radius(self, coc: np.ndarray) -> np.ndarray:

@@ -51,6 +51,6 @@ def test_what_an_oracle_is_told_can_be_wrong_by_a_factor_or_smooth() -> None:
     smooth = ToldConfig(smoothed=4).radius(signed)
     assert smooth[:, 31:33].mean() == pytest.approx(3, abs=0.01)  # half of either
     assert smooth.mean() == pytest.approx(3, abs=0.01)
-    for wrong in ({"times": -1.0}, {"smoothed": -1.0}):
+    for wrong in ({"times": -1.0}, {"smoothed": -1.0}, {"times": np.nan}):
         with pytest.raises(InputError, match="at least 0"):
             ToldConfig(**wrong)
