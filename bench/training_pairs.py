@@ -1,9 +1,9 @@
 """`bench synth pairs` at the terminal."""
 
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.environment import cores
 from bench.synth import telling
@@ -24,10 +24,10 @@ def render_pairs(
     """Fill the folder `out` with `count` pairs and say where they are; the exit code. None is what is usual."""
     if count is None:
         raise InputError("How many training pairs shall it be? Say --count N.")
-    usual, folder = Order(), out or Path("pairs")
-    order = Order(usual.seed if seed is None else seed, usual.size if size is None else size)
-    if samples is not None:
-        order = replace(order, samples={"sharp": samples, "defocused": 2 * samples})
+    folder = out or Path("pairs")
+    per_pixel = None if samples is None else {"sharp": samples, "defocused": 2 * samples}
+    said: dict[str, Any] = {"seed": seed, "size": size, "samples": per_pixel}
+    order = Order(**{name: value for name, value in said.items() if value is not None})
     with telling() as say:
         result = make_pairs(count, folder, order, cores() if jobs is None else jobs, partial(say, folder))
     if as_json:
