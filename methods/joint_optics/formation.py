@@ -124,8 +124,7 @@ class LensFormation:
     @property
     def focus_distances(self) -> Tensor:
         """[V] mm, of every view."""
-        # However far a step may go, the focal plane stays in front of the camera.
-        return torch.maximum(self.centers + self.bounds.radius * self.offsets, 0.1 * self.centers)
+        return self._distances(self.centers, self.offsets)
 
     @property
     def aperture(self) -> Tensor:
@@ -165,18 +164,23 @@ class LensFormation:
     def _search(self, gaussians: Gaussians, target: Target, draw: Callable[..., Render]) -> None:
         config, view, photograph = self.config, target.viewport, target.photograph.image
 
-        def error(focus: Tensor) -> float:
+        def error(focus: Tensor) -> Tensor:
             lens = FocusedLens(focus, self.aperture, view.fx)
             image = GAUSS_COC(gaussians, Shot(view, lens, target.background, draw)).image
             if self.light == "linear":
                 image = linear_to_srgb(image)
-            return float((image - photograph).abs().mean())
+            return (image - photograph).abs().mean()
 
-        offsets = torch.linspace(-config.search_reach, config.search_reach, config.search_steps).to(self.offsets)
-        errors = [error(self.centers[target.index] + self.bounds.radius * offset) for offset in offsets]
-        best = min(range(len(errors)), key=errors.__getitem__)
-        if errors[best] < error(self.focus_distances[target.index]):
-            self.offsets[target.index] = offsets[best]
+        # The distance in use comes first, so that it stays unless another is better. The host waits for no error.
+        own = self.offsets[target.index, None]
+        through = torch.linspace(-config.search_reach, config.search_reach, config.search_steps).to(own)
+        offsets = torch.cat([own, through])
+        errors = torch.stack([error(focus) for focus in self._distances(self.centers[target.index], offsets)])
+        self.offsets[target.index] = offsets.take(errors.argmin())
+
+    def _distances(self, centers: Tensor, offsets: Tensor) -> Tensor:
+        """mm; however far a step may go, the focal plane stays in front of the camera."""
+        return torch.maximum(centers + self.bounds.radius * offsets, 0.1 * centers)
 
 
 @torch.no_grad()

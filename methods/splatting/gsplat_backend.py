@@ -96,7 +96,7 @@ def rasterize(
 
     with torch.no_grad():
         reach = (2.0 * torch.log(opacities / ALPHA_MIN)).clamp(min=0.0).sqrt()  # standard deviations
-        extent = reach[:, None] * covariance[:, [0, 2]].clamp(min=0.0).sqrt()  # [N, 2] px
+        extent = reach[:, None] * covariance[:, ::2].clamp(min=0.0).sqrt()  # [N, 2] px
         size = extent.new_tensor([width, height])
         on_image = ((means2d + extent > 0) & (means2d - extent < size)).all(-1)
         drawn = valid & (reach > 0) & on_image

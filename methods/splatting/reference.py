@@ -103,7 +103,7 @@ def project(
 
     # Largest distance at which alpha can still reach ALPHA_MIN, in standard deviations.
     reach = (2.0 * torch.log(opacities.detach() / ALPHA_MIN)).clamp(min=0.0).sqrt()
-    extent = reach[:, None] * covariance.detach()[:, [0, 2]].clamp(min=0.0).sqrt()  # [N, 2] px
+    extent = reach[:, None] * covariance.detach()[:, ::2].clamp(min=0.0).sqrt()  # [N, 2] px
     size = extent.new_tensor([viewport.width, viewport.height])
     on_image = ((means2d + extent > 0) & (means2d - extent < size)).all(-1)
     drawable = drawable & (reach > 0) & on_image

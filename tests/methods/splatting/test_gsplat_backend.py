@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from pretend_cuda import pretended, there_and_back
 from splatting_scenes import (
     assert_gradients_agree,
     assert_images_agree,
@@ -134,6 +135,21 @@ def test_the_algebra_between_the_kernels_is_right(replaced_kernels, monkeypatch,
     assert torch.equal(actual.radii, expected.radii)
     assert_images_agree(actual, expected, tolerance=1e-6)
     assert_gradients_agree(got, wanted, tolerance=1e-4)
+
+
+@pytest.mark.parametrize(("antialiased", "kind"), CASES)
+def test_all_that_is_between_the_kernels_is_on_the_device(replaced_kernels, monkeypatch, antialiased, kind):
+    from gsplat.cuda import _wrapper as wrapper
+
+    for name in ("fully_fused_projection", "isect_tiles", "isect_offset_encode", "rasterize_to_pixels"):
+        monkeypatch.setattr(wrapper, name, there_and_back(getattr(wrapper, name)))
+    gaussians, view, extra = random_gaussians(), viewport(), extra_variance(kind)
+    options: dict[str, Any] = {"antialiased": antialiased, "extra": extra, "background": BACKGROUND}
+    expected, wanted = render_with_gradients("torch", gaussians, view, dtype=torch.float32, **options)
+    with pretended():
+        actual, got = render_with_gradients("gsplat", gaussians, view, device="cuda", **options)
+    assert_images_agree(actual, expected, tolerance=1e-5)
+    assert_gradients_agree(got, wanted, tolerance=1e-3)
 
 
 def test_light_from_outside_the_image_is_not_lost(replaced_kernels):
