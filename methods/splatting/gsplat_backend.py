@@ -34,7 +34,7 @@ def rasterize(
     """The "gsplat" back end of `methods.splatting.rasterizer.render`, which explains the arguments.
 
     Raises RuntimeError without a CUDA device. Away from the image by more than 0.15 of its size, the Jacobian of
-    a Gaussian with extra variance differs slightly from the other back ends' (its clamp is a little wider).
+    a Gaussian with extra variance differs slightly from the other back ends' (its clamp is wider).
     """
     if not torch.cuda.is_available():
         raise RuntimeError("rasterizer 'gsplat' needs a CUDA device and none is available: use backend='cpu'")
@@ -52,8 +52,9 @@ def rasterize(
     if len(gaussians) == 0:
         return _empty(gaussians, viewport, background, offsets)
 
-    # gsplat drops what is outside the image before it is widened: show it a larger image.
-    margin = _margin(extra_variance, max(width, height))
+    # gsplat drops what is outside the image before it is widened: show it a larger image. How much larger it needs to
+    # be only the device knows, and the host would wait for the answer.
+    margin = 0 if extra_variance is None else max(width, height)
     intrinsics = gaussians.means.new_tensor(
         [[viewport.fx, 0.0, viewport.cx + margin], [0.0, viewport.fy, viewport.cy + margin], [0.0, 0.0, 1.0]]
     )
@@ -139,15 +140,6 @@ def _adjugate(
     matrix: Tensor,  # [N, 3] xx, xy, yy
 ) -> Tensor:  # [N, 3]
     return torch.stack([matrix[:, 2], -matrix[:, 1], matrix[:, 0]], dim=-1)
-
-
-def _margin(extra_variance: Tensor | None, most: int) -> int:
-    """Whole px that the widest extra variance can carry light into the image; never more than `most`."""
-    if extra_variance is None or extra_variance.numel() == 0:
-        return 0
-    reach = math.sqrt(-2.0 * math.log(ALPHA_MIN))  # standard deviations at which full opacity falls to ALPHA_MIN
-    variance = float(extra_variance.detach().amax())
-    return min(most, math.ceil(reach * math.sqrt(max(variance, 0.0))))
 
 
 def _empty(gaussians: Gaussians, viewport: Viewport, background: Tensor | None, offsets: Tensor | None) -> Render:

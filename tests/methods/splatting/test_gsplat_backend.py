@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from pretend_cuda import pretended, there_and_back
+from pretend_cuda import pretended, there_and_back, waits
 from splatting_scenes import (
     assert_gradients_agree,
     assert_images_agree,
@@ -138,7 +138,7 @@ def test_the_algebra_between_the_kernels_is_right(replaced_kernels, monkeypatch,
 
 
 @pytest.mark.parametrize(("antialiased", "kind"), CASES)
-def test_all_that_is_between_the_kernels_is_on_the_device(replaced_kernels, monkeypatch, antialiased, kind):
+def test_all_that_is_between_the_kernels_is_on_the_device_and_the_host_does_not_wait_for_it(replaced_kernels, monkeypatch, antialiased, kind):
     from gsplat.cuda import _wrapper as wrapper
 
     for name in ("fully_fused_projection", "isect_tiles", "isect_offset_encode", "rasterize_to_pixels"):
@@ -148,6 +148,7 @@ def test_all_that_is_between_the_kernels_is_on_the_device(replaced_kernels, monk
     expected, wanted = render_with_gradients("torch", gaussians, view, dtype=torch.float32, **options)
     with pretended():
         actual, got = render_with_gradients("gsplat", gaussians, view, device="cuda", **options)
+        assert not waits
     assert_images_agree(actual, expected, tolerance=1e-5)
     assert_gradients_agree(got, wanted, tolerance=1e-3)
 
