@@ -19,7 +19,10 @@ from pretend_cuda import pretended, there_and_back, waits
 from training_pairs import write_pairs
 
 from bench.kernel_accuracy import ceiling
-from bench.perf.train import BLURS, _times
+from bench.perf import blur as perf_blur
+from bench.perf import rasterizer as perf_rasterizer
+from bench.perf import restore as perf_restore
+from bench.perf import train as perf_train
 from datasets.capture import Capture
 from datasets.captures import open_capture
 from datasets.color import linear_to_srgb
@@ -162,8 +165,13 @@ def test_the_true_lens_photographs_a_twin(cuda, capture):
     np.testing.assert_allclose(there, here, atol=1 / 255)
 
 
-def test_a_step_is_timed(cuda):
-    assert set(_times(50, 16, "cuda", 1)) == set(BLURS)
+def test_speed_is_measured(cuda):
+    assert set(perf_train._times(50, 16, "cuda", 1)) == set(perf_train.BLURS)
+    assert perf_rasterizer._time("gsplat", 50, 16, 1)[0] > 0
+    assert perf_restore._measure_here("kernel-guided", 64, "cuda", 1)[0] > 0
+    for operator in ("gather-gauss", "scatter-gauss", "scatter-disk"):
+        assert perf_blur._measure_here(operator, "triton", 16, 2, 1)[0] > 0
+    assert perf_blur._measure_here("scatter-gauss", "unfold cuda", 16, 2, 1)[0] > 0
 
 
 def test_what_is_on_the_wrong_device_is_refused():

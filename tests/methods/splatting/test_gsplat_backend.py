@@ -138,7 +138,7 @@ def test_the_algebra_between_the_kernels_is_right(replaced_kernels, monkeypatch,
 
 
 @pytest.mark.parametrize(("antialiased", "kind"), CASES)
-def test_all_that_is_between_the_kernels_is_on_the_device_and_the_host_does_not_wait_for_it(replaced_kernels, monkeypatch, antialiased, kind):
+def test_between_the_kernels_all_is_on_the_device_and_nothing_waits(replaced_kernels, monkeypatch, antialiased, kind):
     from gsplat.cuda import _wrapper as wrapper
 
     for name in ("fully_fused_projection", "isect_tiles", "isect_offset_encode", "rasterize_to_pixels"):
