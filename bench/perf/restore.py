@@ -18,10 +18,11 @@ import torch
 
 from bench.perf.alone import growth_of_peak, run_alone
 from bench.perf.rasterizer import environment
+from methods.configuration import build
 from methods.contestants import registry
 from methods.restoration import architectures, checkpoint, references
 from methods.restoration.architectures import RELEASES
-from methods.restoration.learned import Restorer, made
+from methods.restoration.learned import LearnedConfig, applied, made
 
 # Those of which there are weights in this package at all sizes, the authors' larger ones at the first.
 SIZES = (256, 400, 800)
@@ -87,19 +88,12 @@ def restorer(name: str, device: str) -> Callable[[np.ndarray], np.ndarray]:
         from methods.restoration.richardson_lucy import RichardsonLucyConfig, restore
 
         return lambda image: restore(image, RichardsonLucyConfig()).image
-    from methods.configuration import build
-    from methods.restoration.learned import LearnedConfig
-    from methods.restoration.networks.tlc import with_local_statistics
-
     config = build(LearnedConfig, registry().get(name).changes["learned"])
     if references.why_missing(config.weights) is None:
         return made(config, device).restore
     release = RELEASES[config.weights.removeprefix(references.RELEASED)]
-    network = architectures.network(release.architecture, {})
-    if config.local_statistics:
-        network = with_local_statistics(network, release.patch)
-    tile = release.patch if config.seen == "tiles" else 0
-    return Restorer(checkpoint.ready(network, device), tile, config.overlap).restore
+    network = checkpoint.ready(architectures.network(release.architecture, {}), device)
+    return applied(network, release.patch, config).restore
 
 
 def _measure_here(name: str, px: int, device: str, repeats: int) -> tuple[float, float]:

@@ -117,7 +117,11 @@ def fit(photographs: Photographs, setting: Setting) -> LearnedRestoration:
 
 def made(config: LearnedConfig, device: str) -> Restorer:
     """The restorer that `config` names. Raises InputError where its weights are missing or damaged."""
-    network, patch = references.load(config.weights, device)
+    return applied(*references.load(config.weights, device), config)
+
+
+def applied(network: nn.Module, patch: int, config: LearnedConfig) -> Restorer:
+    """A `network` that was trained on patches of `patch` px, applied as `config` says."""
     if config.local_statistics:
         network = with_local_statistics(network, patch)
     return Restorer(network, patch if config.seen == "tiles" else 0, config.overlap)
