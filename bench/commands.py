@@ -2,7 +2,6 @@
 
 import json
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -322,28 +321,25 @@ def perf(
     repeats: Annotated[int, typer.Option(min=1, help="the fastest of so many counts")] = 10,
     as_json: Json = False,
 ) -> int:
-    """Measure, print a table, and write JSON."""
+    """Measure, print a table, and write JSON; of all, those that fail stop no other."""
     from bench.listing import show
-    from bench.perf import BENCHMARKS
+    from bench.perf import BENCHMARKS, measured
     from methods.registry import suggestion
 
     if what != "all" and what not in BENCHMARKS:
         raise InputError(f"There is no benchmark {what}; {suggestion(what, [*BENCHMARKS, 'all'])}")
-    results = {}
-    for name in BENCHMARKS if what == "all" else [what]:
-        module = import_module(BENCHMARKS[name])
-        results[name] = module.measure(repeats=repeats, progress=lambda line: print(line, file=sys.stderr))
-        if not as_json:
-            rows = module.table(results[name])
+    results: dict[str, Any] = {}
+    for name, result, rows in measured(BENCHMARKS if what == "all" else [what], repeats):
+        results[name] = result
+        if out:  # after each, as the next may take minutes
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(results, indent=1) + "\n")
+        if not as_json and rows:
             show(rows, *rows[0])
             print()
-    text = json.dumps(results, indent=1)
     if as_json:
-        print(text)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n")
-    return 0
+        print(json.dumps(results, indent=1))
+    return 1 if any("error" in result for result in results.values()) else 0
 
 
 def _budget(device: str, preset: str, jobs: int | None) -> tuple[Any, str, int]:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from commandline import MEAN_COLOR, Bench, is_one_sentence
 
+from bench import commands
+
 DECLARED = """
 from methods.contestant import Entry
 ENTRY = Entry("{name}", "t", "__file__:fit", {outputs}, (), "c", "l", "nothing", "ours", "1")
@@ -169,6 +171,27 @@ def test_the_speed_of_the_rasterizers_is_a_table_and_json(bench: Bench, tmp_path
     assert "cpu ms" in done.stdout
     rows = json.loads((tmp_path / "perf.json").read_text())["rasterizer"]["rows"]
     assert all(row["ms"]["cpu"] > 0 for row in rows)
+
+
+def test_a_benchmark_that_fails_stops_no_other_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken.py").write_text("def measure(repeats, progress):\n    raise ValueError('no luck')\n")
+    (tmp_path / "sound.py").write_text(
+        "def measure(repeats, progress):\n    return {'repeats': repeats}\n\n"
+        "def table(result):\n    return [{'times': str(result['repeats'])}]\n"
+    )
+    monkeypatch.setattr("bench.perf.BENCHMARKS", {"first": "broken", "second": "sound"})
+    out = tmp_path / "made" / "perf.json"
+    assert commands.main(["perf", "--repeats", "3", "--out", str(out)]) == 1
+    assert json.loads(out.read_text()) == {
+        "first": {"benchmark": "first", "error": "ValueError: no luck"},
+        "second": {"repeats": 3},
+    }
+    said = capsys.readouterr()
+    assert "times" in said.out
+    assert "ValueError: no luck" in said.err
 
 
 def test_doctor_looks_at_everything(bench: Bench) -> None:
