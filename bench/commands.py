@@ -319,17 +319,19 @@ def perf(
     what: Annotated[str, typer.Argument(help="rasterizer, blur, train, synth, restore, or all")] = "all",
     out: Annotated[Path | None, typer.Option(help="write the JSON here as well")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="the fastest of so many counts")] = 10,
+    device: Annotated[str, typer.Option(help="auto (all there are), cpu or cuda")] = "auto",
     as_json: Json = False,
 ) -> int:
     """Measure, print a table, and write JSON; of all, those that fail stop no other."""
     from bench.listing import show
-    from bench.perf import BENCHMARKS, measured
+    from bench.perf import BENCHMARKS, DEVICES, measured
     from methods.registry import suggestion
 
     if what != "all" and what not in BENCHMARKS:
         raise InputError(f"There is no benchmark {what}; {suggestion(what, [*BENCHMARKS, 'all'])}")
+    devices = (chosen_device(device),) if device != "auto" else DEVICES
     results: dict[str, Any] = {}
-    for name, result, rows in measured(BENCHMARKS if what == "all" else [what], repeats):
+    for name, result, rows in measured(BENCHMARKS if what == "all" else [what], repeats, devices):
         results[name] = result
         if out:  # after each, as the next may take minutes
             out.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import fold, unfold
 
+from bench.perf import DEVICES
 from bench.perf.alone import growth_of_peak, run_alone
 from bench.perf.rasterizer import environment
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
@@ -56,8 +57,10 @@ def measure(
     operators: Sequence[str] = OPERATORS,
     repeats: int = 20,
     progress: Callable[[str], None] | None = None,
+    devices: Sequence[str] = DEVICES,
 ) -> dict[str, Any]:
-    """Measure every back end that can run here; the least of `repeats` passes counts, after one that does not.
+    """Measure every back end of `devices` that can run here; the least of `repeats` passes counts, after one that
+    does not.
 
     Returns a JSON-able dict: "environment", and "rows" with `ms` and `peak_mb` (growth of peak memory) per back end,
     null with a sentence in `reason` where it did not run. Back ends: "cpu", "triton", and unfold on either device.
@@ -68,7 +71,7 @@ def measure(
             for k in radii if operator != "scatter-disk" else (None,):
                 if progress is not None:
                     progress(f"{operator}, {px} x {px} px" + (f", K = {k}" if k is not None else ""))
-                rows.append(_row(operator, px, k, repeats))
+                rows.append(_row(operator, px, k, repeats, devices))
     return {"benchmark": "blur", "repeats": repeats, "environment": environment(), "rows": rows}
 
 
@@ -99,12 +102,12 @@ def by_unfold(operator: str, image: Tensor, sigma: Tensor, k: int) -> Tensor:
     return fold(spread, (height, width), side, padding=k)[0].permute(1, 2, 0)
 
 
-def _row(operator: str, px: int, k: int | None, repeats: int) -> dict[str, Any]:
+def _row(operator: str, px: int, k: int | None, repeats: int, devices: Sequence[str]) -> dict[str, Any]:
     ms: dict[str, float | None] = {}
     peak: dict[str, float | None] = {}
     reason: dict[str, str] = {}
     for backend in ("cpu", "unfold cpu", "triton", "unfold cuda"):
-        why_not = _why_not(operator, backend, px, k)
+        why_not = _why_not(operator, backend, px, k, devices)
         if why_not:
             ms[backend], peak[backend], reason[backend] = None, None, why_not
             continue
@@ -122,8 +125,10 @@ def _row(operator: str, px: int, k: int | None, repeats: int) -> dict[str, Any]:
     }
 
 
-def _why_not(operator: str, backend: str, px: int, k: int | None) -> str | None:
+def _why_not(operator: str, backend: str, px: int, k: int | None, devices: Sequence[str]) -> str | None:
     device = _device(backend)
+    if device not in devices:
+        return "not asked for"
     if device == "cuda" and not torch.cuda.is_available():
         return "needs a CUDA device"
     if not backend.startswith("unfold"):

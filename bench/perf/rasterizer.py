@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from bench.environment import cores, cpu_name
+from bench.perf import DEVICES
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render, Viewport, render
 
@@ -58,17 +59,22 @@ def shell(n: int, size: int, seed: int = 0) -> tuple[Gaussians, Viewport]:
 
 
 def measure(
-    sizes: Sequence[tuple[int, int]] = SIZES, repeats: int = 20, progress: Callable[[str], None] | None = None
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    repeats: int = 20,
+    progress: Callable[[str], None] | None = None,
+    devices: Sequence[str] = DEVICES,
 ) -> dict[str, Any]:
-    """Time every rasterizer that can run here; the least of `repeats` passes counts, after one that does not.
+    """Time every rasterizer of `devices` that can run here; the least of `repeats` passes counts, after one that
+    does not.
 
     sizes: pairs (number of Gaussians, image side in px). Returns a JSON-able dict: "environment", and "rows" with
     `ms` per back end (null, with a sentence in `reason`, where it did not run), `ratio` against "cpu" (> 1 is slower
-    than "cpu"), the prototype's published `ms`, and the growth of the process's peak memory in MB.
+    than "cpu"; none without it), the prototype's published `ms`, and the growth of the process's peak memory in MB.
     """
     from methods.splatting import cpu
 
-    cpu.warmup(progress)
+    if "cpu" in devices:
+        cpu.warmup(progress)
     rows = []
     for n, size in sizes:
         if progress is not None:
@@ -77,15 +83,14 @@ def measure(
         reason: dict[str, str] = {}
         peak: dict[str, float] = {}
         for backend in ("cpu", "torch", "gsplat"):
-            why_not = _why_not(backend, n, size)
+            why_not = _why_not(backend, n, size, devices)
             if why_not:
                 ms[backend], reason[backend] = None, why_not
                 continue
             ms[backend], peak[backend] = _time(backend, n, size, 3 if backend == "torch" else repeats)
         ours = ms["cpu"]
-        assert ours is not None
         ms["prototype"] = PROTOTYPE_MS.get((n, size))
-        ratio = {name: value / ours for name, value in ms.items() if value is not None}
+        ratio = {name: value / ours for name, value in ms.items() if value is not None and ours is not None}
         rows.append({"n": n, "size": size, "ms": ms, "ratio": ratio, "reason": reason, "peak_mb": peak})
     return {"benchmark": "rasterizer", "repeats": repeats, "environment": environment(), "rows": rows}
 
@@ -104,7 +109,9 @@ def table(result: dict[str, Any]) -> list[dict[str, str]]:
     return lines
 
 
-def _why_not(backend: str, n: int, size: int) -> str | None:
+def _why_not(backend: str, n: int, size: int, devices: Sequence[str]) -> str | None:
+    if _device(backend) not in devices:
+        return "not asked for"
     if backend == "gsplat" and not torch.cuda.is_available():
         return "needs a CUDA device"
     needed = n * size * size * 4 * _TWIN_VALUES
@@ -113,9 +120,13 @@ def _why_not(backend: str, n: int, size: int) -> str | None:
     return None
 
 
+def _device(backend: str) -> str:
+    return "cuda" if backend == "gsplat" else "cpu"
+
+
 def _time(backend: str, n: int, size: int, repeats: int) -> tuple[float, float]:
     """Least time of a pass in ms, and the growth of peak memory in MB."""
-    device = "cuda" if backend == "gsplat" else "cpu"
+    device = _device(backend)
     gaussians, viewport = shell(n, size)
     gaussians = gaussians.to(device)
     leaves = [

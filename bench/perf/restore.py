@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
+from bench.perf import DEVICES, here
 from bench.perf.alone import growth_of_peak, run_alone
 from bench.perf.rasterizer import environment
 from methods.configuration import build
@@ -33,8 +33,10 @@ def measure(
     sizes: Sequence[int] = SIZES,
     repeats: int = 3,
     progress: Callable[[str], None] | None = None,
+    devices: Sequence[str] = DEVICES,
 ) -> dict[str, Any]:
-    """Time every restorer on every device here; the least of `repeats` photographs counts, after one that does not.
+    """Time every restorer on each of `devices` that is here; the least of `repeats` photographs counts, after one that
+    does not.
 
     names: contestants that restore photographs; None is all but the control. sizes: sides of photographs in px.
 
@@ -43,7 +45,7 @@ def measure(
     """
     chosen = names if names is not None else _restorers()
     rows = []
-    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+    for device in here(devices):
         for name in chosen:
             for px in sizes if device == "cuda" or not _is_released(name) else sizes[:1]:
                 if progress is not None:

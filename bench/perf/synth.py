@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.environment import cores
+from bench.perf import DEVICES
 from bench.perf.rasterizer import environment
 from datasets.synthesis import blender, catalogue, develop, recipes
 
@@ -31,20 +32,22 @@ def measure(
     progress: Callable[[str], None] | None = None,
     side: int = SIDE,
     samples: recipes.Samples = SAMPLES,
+    devices: Sequence[str] = DEVICES,
 ) -> dict[str, Any]:
     """Render views of each object (by default all) with the lens of the preset `small` on all cores; their mean counts.
 
     Of each object one view more is rendered, first, which loads the scene and does not count; `repeats` views count,
     at most 4. Returns a JSON-able dict: "environment", "side" and "samples" of a view, and "rows" with triangles,
     strands, `build_s` (of mesh and scene), `sharp_s` and `defocused_s` a view, `coverage` (share of the frame),
-    `msamples_per_core_s`, and `us_per_covered_sample`, of one core. Without Blender there are no rows, but a "reason".
+    `msamples_per_core_s`, and `us_per_covered_sample`, of one core. Without Blender, or the
+    CPU among `devices`, there are no rows, but a "reason".
     """
     result: dict[str, Any] = {
         "benchmark": "synth",
         "side": side,
         "samples": {"sharp": samples.sharp, "defocused": samples.defocused},
         "environment": environment(),
-        "reason": blender.why_unavailable(),
+        "reason": blender.why_unavailable() if "cpu" in devices else "Blender renders on the CPU.",
         "rows": [],
     }
     if result["reason"] is None:

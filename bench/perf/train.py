@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from bench.perf import DEVICES, here
 from bench.perf.rasterizer import environment, shell
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
 from methods.defocus import gauss
@@ -35,16 +36,19 @@ _SIGMA_MAX = 3.0
 
 
 def measure(
-    sizes: Sequence[tuple[int, int]] = SIZES, repeats: int = 20, progress: Callable[[str], None] | None = None
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    repeats: int = 20,
+    progress: Callable[[str], None] | None = None,
+    devices: Sequence[str] = DEVICES,
 ) -> dict[str, Any]:
-    """Time a step on every device here: render, blur, encode, L1 + DSSIM, backward, Adam; the Gaussians stay as they
-    are. The least of `repeats` steps counts, after one that does not, and the blurs take turns.
+    """Time a step on each of `devices` that is here: render, blur, encode, L1 + DSSIM, backward, Adam; the Gaussians
+    stay as they are. The least of `repeats` steps counts, after one that does not, and the blurs take turns.
 
     sizes: pairs (number of Gaussians, image side in px). Returns a JSON-able dict: "environment", and "rows" with
     `ms` per blur and `share`, the fraction of the step that the blur is.
     """
     rows = []
-    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+    for device in here(devices):
         warm_up(device)
         gauss.warmup(device)
         for n, px in sizes:

@@ -109,6 +109,7 @@ def test_every_verb_explains_itself(bench: Bench, verb: str) -> None:
         (("synth", "beetle", "--size-mm", "6"), "belong to --model"),
         (("synth", "beetle", "--texture", "fractal"), "belong to --model"),
         (("perf", "rasteriser"), "did you mean rasterizer?"),
+        (("perf", "blur", "--device", "tpu"), "There is no device tpu"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -177,17 +178,17 @@ def test_a_benchmark_that_fails_stops_no_other_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "broken.py").write_text("def measure(repeats, progress):\n    raise ValueError('no luck')\n")
+    (tmp_path / "broken.py").write_text("def measure(repeats, progress, devices):\n    raise ValueError('no luck')\n")
     (tmp_path / "sound.py").write_text(
-        "def measure(repeats, progress):\n    return {'repeats': repeats}\n\n"
+        "def measure(repeats, progress, devices):\n    return {'repeats': repeats, 'devices': devices}\n\n"
         "def table(result):\n    return [{'times': str(result['repeats'])}]\n"
     )
     monkeypatch.setattr("bench.perf.BENCHMARKS", {"first": "broken", "second": "sound"})
     out = tmp_path / "made" / "perf.json"
-    assert commands.main(["perf", "--repeats", "3", "--out", str(out)]) == 1
+    assert commands.main(["perf", "--repeats", "3", "--device", "cpu", "--out", str(out)]) == 1
     assert json.loads(out.read_text()) == {
         "first": {"benchmark": "first", "error": "ValueError: no luck"},
-        "second": {"repeats": 3},
+        "second": {"repeats": 3, "devices": ["cpu"]},
     }
     said = capsys.readouterr()
     assert "times" in said.out
