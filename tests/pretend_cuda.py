@@ -140,7 +140,11 @@ class _Function(TorchFunctionMode):
             learns = kwargs.pop("requires_grad", False)
             made = func(*args, **kwargs).to(_believed(device))
             return made.requires_grad_() if learns else made
-        if func in (torch.Tensor.__getitem__, torch.Tensor.__setitem__) and _has_list(args[1]):
+        if (
+            func in (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
+            and isinstance(args[0], OnCuda)
+            and _has_list(args[1])
+        ):
             raise RuntimeError("a list is no index here: each time it is copied to the device, and the host waits")
         if func is torch.Tensor.tolist and isinstance(args[0], OnCuda):
             return args[0].detach().cpu().tolist()

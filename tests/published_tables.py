@@ -213,13 +213,17 @@ def trained() -> str:
     return grid(rows)
 
 
+SCALES = {"seed-320": "seed, 320 px", "spider-paper": "spider, 800 px"}
+
+
 def scale() -> str:
-    """A capture whose blur is as mild and whose views are as large as published ones, nearly."""
+    """Captures whose blur is as mild and whose views are as large as published ones, or nearly."""
     found = records.find(PUBLISHED / "scale")
     rows = []
-    for name in ("joint-linear", "joint-optics"):
-        row = kernel_row(found, "seed-320", "seed, 320 px", name)
-        rows.append(row | {"novel views, dB": f"{mean(found, 'seed-320', name, 'novel', 'psnr'):.2f}"})
+    for capture, label in SCALES.items():
+        for name in ("joint-linear", "joint-optics"):
+            row = kernel_row(found, capture, label, name)
+            rows.append(row | {"novel views, dB": f"{mean(found, capture, name, 'novel', 'psnr'):.2f}"})
     return grid(rows)
 
 
