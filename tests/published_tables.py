@@ -213,7 +213,7 @@ def trained() -> str:
     return grid(rows)
 
 
-SCALES = {"seed-320": "seed, 320 px", "spider-paper": "spider, 800 px"}
+SCALES = {"seed-320": "seed, 320 px"}
 
 
 def scale() -> str:
