@@ -149,13 +149,14 @@ def told(of_demo: Sequence[records.Record]) -> str:
 
 
 def ablated_trainings() -> str:
-    """What trainings that differ in a setting end with: scores on held-out objects, the unchanged one first; how near
-    the photograph come the twin as it is, and under disks of the true radii."""
+    """What trainings that differ in a setting end with: scores on held-out objects, the unchanged one and the one
+    that ships first; how near the photograph come the twin as it is, and under disks of the true radii."""
     rows: list[dict[str, str]] = []
-    for name in ("kernel-guided", "mpt"):
+    for name, shipped in {"kernel-guided": "kernel-guided", "mpt": "mpt-s"}.items():
         paths = (PUBLISHED / "ablate-restorers").glob(f"{name}*.json")
         trainings = [json.loads(path.read_text())["facts"] for path in sorted(paths, key=lambda path: path.stem)]
-        for facts in trainings:
+        ships = checkpoint.facts(checkpoint.shipped(shipped))
+        for facts in [trainings[0], ships, *trainings[1:]]:
             rows.append({"": f"`{name}`", "changed": changed_from(trainings[0], facts) or "–"} | held_out(facts))
         last = trainings[0]["curve"][-1]
         for known, text in {"identity": "no blur", "ceiling": "true disks"}.items():
@@ -175,10 +176,11 @@ def changed_from(whole: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
 def held_out(facts: Mapping[str, Any]) -> dict[str, str]:
     """The last scores on objects that a training has not seen; gains over the photographs."""
     last = facts["curve"][-1]
+    again = last.get("again_psnr")
     return {
         "steps": str(facts["step"]),
         "gain, dB": f"{last['psnr'] - last['input_psnr']:+.2f}",
-        "gain, taken again, dB": f"{last['again_psnr'] - last['again_input_psnr']:+.2f}",
+        "gain, taken again, dB": f"{again - last['again_input_psnr']:+.2f}" if again is not None else "–",
     } | reblurred(last, "reblur")
 
 
