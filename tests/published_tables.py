@@ -215,14 +215,14 @@ def trained() -> str:
     return grid(rows)
 
 
-SCALES = {"seed-320": "seed, 320 px"}
+SCALES = {"seed-320": ("scale", "seed, 320 px"), "spider-paper": ("paper-scale", "spider, 800 px")}
 
 
 def scale() -> str:
     """Captures whose blur is as mild and whose views are as large as published ones, or nearly."""
-    found = records.find(PUBLISHED / "scale")
     rows = []
-    for capture, label in SCALES.items():
+    for capture, (folder, label) in SCALES.items():
+        found = records.find(PUBLISHED / folder)
         for name in ("joint-linear", "joint-optics"):
             row = kernel_row(found, capture, label, name)
             rows.append(row | {"novel views, dB": f"{mean(found, capture, name, 'novel', 'psnr'):.2f}"})
