@@ -215,6 +215,7 @@ def trained() -> str:
     return grid(rows)
 
 
+# By capture: folder and label. What different sources have measured does not stand in one leaderboard.
 SCALES = {"seed-320": ("scale", "seed, 320 px"), "spider-paper": ("paper-scale", "spider, 800 px")}
 
 

@@ -11,11 +11,18 @@ BENCHMARKS = {name: f"bench.perf.{name}" for name in ("rasterizer", "blur", "tra
 DEVICES = ("cpu", "cuda")
 
 
-def here(devices: Sequence[str]) -> list[str]:
-    """Those of `devices` that there are. Imports torch."""
+def why_not(device: str, devices: Sequence[str]) -> str | None:
+    """Why nothing is measured on `device` where `devices` are asked for; None if it can be. Imports torch."""
     import torch
 
-    return [device for device in devices if device == "cpu" or torch.cuda.is_available()]
+    if device not in devices:
+        return "not asked for"
+    return "needs a CUDA device" if device == "cuda" and not torch.cuda.is_available() else None
+
+
+def here(devices: Sequence[str]) -> list[str]:
+    """Those of `devices` that there are. Imports torch."""
+    return [device for device in devices if why_not(device, devices) is None]
 
 
 def measured(

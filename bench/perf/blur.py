@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import fold, unfold
 
-from bench.perf import DEVICES
+from bench.perf import DEVICES, why_not
 from bench.perf.alone import growth_of_peak, run_alone
 from bench.perf.rasterizer import environment
 from datasets.optics import SIGMA_PER_RADIUS_LEAST_SQUARES
@@ -107,9 +107,8 @@ def _row(operator: str, px: int, k: int | None, repeats: int, devices: Sequence[
     peak: dict[str, float | None] = {}
     reason: dict[str, str] = {}
     for backend in ("cpu", "unfold cpu", "triton", "unfold cuda"):
-        why_not = _why_not(operator, backend, px, k, devices)
-        if why_not:
-            ms[backend], peak[backend], reason[backend] = None, None, why_not
+        if left_out := _why_left_out(operator, backend, px, k, devices):
+            ms[backend], peak[backend], reason[backend] = None, None, left_out
             continue
         few = min(repeats, 3) if backend.startswith("unfold") else repeats
         ms[backend], peak[backend] = run_alone(__name__, operator, backend, str(px), str(k or 0), str(few))
@@ -125,12 +124,10 @@ def _row(operator: str, px: int, k: int | None, repeats: int, devices: Sequence[
     }
 
 
-def _why_not(operator: str, backend: str, px: int, k: int | None, devices: Sequence[str]) -> str | None:
+def _why_left_out(operator: str, backend: str, px: int, k: int | None, devices: Sequence[str]) -> str | None:
     device = _device(backend)
-    if device not in devices:
-        return "not asked for"
-    if device == "cuda" and not torch.cuda.is_available():
-        return "needs a CUDA device"
+    if reason := why_not(device, devices):
+        return reason
     if not backend.startswith("unfold"):
         return None
     if k is None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from bench.environment import cores, cpu_name
-from bench.perf import DEVICES
+from bench.perf import DEVICES, why_not
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render, Viewport, render
 
@@ -83,9 +83,8 @@ def measure(
         reason: dict[str, str] = {}
         peak: dict[str, float] = {}
         for backend in ("cpu", "torch", "gsplat"):
-            why_not = _why_not(backend, n, size, devices)
-            if why_not:
-                ms[backend], reason[backend] = None, why_not
+            if left_out := _why_left_out(backend, n, size, devices):
+                ms[backend], reason[backend] = None, left_out
                 continue
             ms[backend], peak[backend] = _time(backend, n, size, 3 if backend == "torch" else repeats)
         ours = ms["cpu"]
@@ -109,11 +108,9 @@ def table(result: dict[str, Any]) -> list[dict[str, str]]:
     return lines
 
 
-def _why_not(backend: str, n: int, size: int, devices: Sequence[str]) -> str | None:
-    if _device(backend) not in devices:
-        return "not asked for"
-    if backend == "gsplat" and not torch.cuda.is_available():
-        return "needs a CUDA device"
+def _why_left_out(backend: str, n: int, size: int, devices: Sequence[str]) -> str | None:
+    if reason := why_not(_device(backend), devices):
+        return reason
     needed = n * size * size * 4 * _TWIN_VALUES
     if backend == "torch" and needed > _TWIN_BYTES:
         return f"dense: would need about {needed / 2**30:.0f} GB"
