@@ -19,14 +19,13 @@ from torch.utils._pytree import tree_map
 
 CUDA = torch.device("cuda", 0)
 # What torch's own machinery, which has no CUDA here, believes of the tensors.
-BELIEVED = torch.device("meta")
+_BELIEVED = torch.device("meta")
 
 # Operations that take tensors of both devices, and those that take none of the CPU, not even single numbers.
 _ACROSS = {"copy_", "_to_copy", "index", "index_put", "index_put_", "_index_put_impl_", "lift_fresh", "set_"}
 _NEVER = {"cat", "stack", "mm", "bmm", "addmm", "convolution", "gather", "scatter"}
 
-
-# How often the host has had to wait for a value from the device, by operation.
+# How often the host has had to wait for the device, by operation.
 waits = Counter[str]()
 
 
@@ -43,7 +42,7 @@ class OnCuda(torch.Tensor):
             strides=inner.stride(),
             storage_offset=inner.storage_offset(),
             dtype=inner.dtype,
-            device=BELIEVED,
+            device=_BELIEVED,
         )
         tensor.inner = inner
         return tensor
@@ -79,17 +78,15 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     there = [tensor for tensor in tensors if isinstance(tensor, OnCuda)]
     here = [tensor for tensor in tensors if not isinstance(tensor, OnCuda)]
     asked = kwargs.get("device")
-    if there and _waits(name, args):
-        waits[name] += 1
     if there and name not in _ACROSS and any(tensor.ndim or name in _NEVER for tensor in here):
         raise RuntimeError(f"{name}: expected all tensors to be on the same device, but found cuda:0 and cpu")
-    if here and there and name.startswith("index_put") and here[0] is args[0]:
-        raise RuntimeError(f"{name}: the tensor is on the cpu and what is put into it on cuda:0")
-    if here and there and name == "index" and here[0] is args[0]:
-        raise RuntimeError(f"{name}: the tensor is on the cpu and its indices are on cuda:0")
+    if here and there and name.startswith("index") and here[0] is args[0]:
+        raise RuntimeError(f"{name}: the tensor is on the cpu, its indices or what is put into it on cuda:0")
     on_cuda = _is_cuda(asked) if asked is not None else bool(there)
     if on_cuda and isinstance(kwargs.get("generator"), torch.Generator):
         raise RuntimeError(f"{name}: expected a generator on cuda:0, but found one on the cpu")
+    if _waits(name, args, bool(there), on_cuda):
+        waits[name] += 1
     if asked is not None:
         kwargs = {**kwargs, "device": torch.device("cpu")}
     result = func(*tree_map(_inner, args), **tree_map(_inner, kwargs))
@@ -98,8 +95,15 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return tree_map(lambda leaf: OnCuda(leaf) if on_cuda and isinstance(leaf, torch.Tensor) else leaf, result)
 
 
-def _waits(name: str, args: Any) -> bool:
-    """Whether the host needs a value from the device to go on."""
+def _waits(name: str, args: Any, there: bool, on_cuda: bool) -> bool:
+    """Whether the host goes on only when the device has: it needs a value, or copies from or to memory that is not
+    pinned. `there`: whether a tensor on the device takes part; `on_cuda`: whether the result is there."""
+    if name == "_to_copy":
+        return there != on_cuda
+    if name == "copy_":
+        return isinstance(args[0], OnCuda) != isinstance(args[1], OnCuda)
+    if not there:
+        return False
     if name in ("index", "index_put", "index_put_"):
         return any(isinstance(part, torch.Tensor) and part.dtype == torch.bool for part in args[1])
     return name in ("_local_scalar_dense", "nonzero", "masked_select", "equal")
@@ -163,7 +167,7 @@ def _is_named(leaf: Any) -> bool:
 
 
 def _believed(leaf: Any) -> Any:
-    return BELIEVED if _is_named(leaf) else leaf
+    return _BELIEVED if _is_named(leaf) else leaf
 
 
 @contextmanager
@@ -188,23 +192,36 @@ def pretended() -> Iterator[None]:
 
 
 def there_and_back(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function for the CPU as one for CUDA, through which gradients flow as through it.
+    """A function for the CPU as one for CUDA, through which gradients flow as through it; the host does not wait.
 
     Refuses tensors on the CPU; tensors may lie in tuples and dataclasses.
     """
 
     def computed(*arguments: Any, **options: Any) -> Any:
         given = [_moved(argument, "cpu") for argument in arguments]
-        return _moved(function(*given, **{key: _moved(option, "cpu") for key, option in options.items()}), BELIEVED)
+        return _moved(function(*given, **{key: _moved(option, "cpu") for key, option in options.items()}), "cuda")
 
     return computed
 
 
-def _moved(value: Any, device: torch.device | str) -> Any:
+class _Move(torch.autograd.Function):
+    """A tensor on the other device, by no operation that would be counted."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.inner.clone() if isinstance(tensor, OnCuda) else OnCuda(tensor.clone())
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return _Move.forward(ctx, upstream)
+
+
+def _moved(value: Any, device: str) -> Any:
     if isinstance(value, torch.Tensor):
         if (device == "cpu") != isinstance(value, OnCuda):
             raise RuntimeError(f"expected a tensor on cuda:0, but found one on {value.device}")
-        return value.to(device)
+        moved: torch.Tensor = _Move.apply(value)
+        return moved
     if isinstance(value, tuple):
         return tuple(_moved(part, device) for part in value)
     if is_dataclass(value) and not isinstance(value, type):

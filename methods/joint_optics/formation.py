@@ -173,7 +173,7 @@ class LensFormation:
 
         # The distance in use comes first, so that it stays unless another is better. The host waits for no error.
         own = self.offsets[target.index, None]
-        through = torch.linspace(-config.search_reach, config.search_reach, config.search_steps).to(own)
+        through = torch.linspace(-config.search_reach, config.search_reach, config.search_steps, device=own.device)
         offsets = torch.cat([own, through])
         errors = torch.stack([error(focus) for focus in self._distances(self.centers[target.index], offsets)])
         self.offsets[target.index] = offsets.take(errors.argmin())

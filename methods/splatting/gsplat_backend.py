@@ -55,9 +55,10 @@ def rasterize(
     # gsplat drops what is outside the image before it is widened: show it a larger image. How much larger it needs to
     # be only the device knows, and the host would wait for the answer.
     margin = 0 if extra_variance is None else max(width, height)
-    intrinsics = gaussians.means.new_tensor(
-        [[viewport.fx, 0.0, viewport.cx + margin], [0.0, viewport.fy, viewport.cy + margin], [0.0, 0.0, 1.0]]
-    )
+    # Filled in there, as for a copy of numbers from here, too, the host would wait.
+    intrinsics = torch.eye(3, device=gaussians.means.device, dtype=gaussians.means.dtype)
+    intrinsics[0, 0], intrinsics[0, 2] = viewport.fx, viewport.cx + margin
+    intrinsics[1, 1], intrinsics[1, 2] = viewport.fy, viewport.cy + margin
     radii, means2d, depths, conics, compensations = fully_fused_projection(
         gaussians.means,
         None,
@@ -75,7 +76,9 @@ def rasterize(
     valid = (radii > 0).all(-1)[0]  # [N]
     means2d = torch.where(valid[:, None], means2d[0], 0.0) - margin * valid[:, None]
     depths = torch.where(valid, depths[0], 0.0)
-    conics = torch.where(valid[:, None], conics[0], conics.new_tensor([1.0, 0.0, 1.0]))
+    identity = conics.new_ones(3)  # xx, xy, yy
+    identity[1] = 0.0
+    conics = torch.where(valid[:, None], conics[0], identity)
     if antialiased:
         opacities = opacities * torch.where(valid, compensations[0], 0.0)
     if offsets is not None:
@@ -87,7 +90,7 @@ def rasterize(
     if extra_variance is not None:
         extra = extra_variance
         if extra.ndim == 1:
-            extra = extra[:, None] * extra.new_tensor([1.0, 0.0, 1.0])
+            extra = extra[:, None] * identity
         before = 1.0 / det_conic
         covariance, after = add_covariance(covariance, before, extra)
         valid = valid & (after > 0) & (covariance[:, 0] > 0) & (covariance[:, 2] > 0)
@@ -98,8 +101,8 @@ def rasterize(
     with torch.no_grad():
         reach = (2.0 * torch.log(opacities / ALPHA_MIN)).clamp(min=0.0).sqrt()  # standard deviations
         extent = reach[:, None] * covariance[:, ::2].clamp(min=0.0).sqrt()  # [N, 2] px
-        size = extent.new_tensor([width, height])
-        on_image = ((means2d + extent > 0) & (means2d - extent < size)).all(-1)
+        (right, bottom), (left, top) = (means2d + extent).unbind(-1), (means2d - extent).unbind(-1)
+        on_image = (right > 0) & (bottom > 0) & (left < width) & (top < height)
         drawn = valid & (reach > 0) & on_image
         boxes = torch.where(drawn[:, None], extent.ceil().clamp(min=1, max=2**30), 0.0).to(torch.int32)
 

@@ -1,6 +1,7 @@
 """The gsplat back end: on a GPU against the twin; elsewhere its algebra, with gsplat's kernels replaced."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from splatting_scenes import (
     assert_gradients_agree,
     assert_images_agree,
     extra_variance,
+    leaves,
     random_gaussians,
     render_with_gradients,
     viewport,
@@ -145,9 +147,16 @@ def test_between_the_kernels_all_is_on_the_device_and_nothing_waits(replaced_ker
         monkeypatch.setattr(wrapper, name, there_and_back(getattr(wrapper, name)))
     gaussians, view, extra = random_gaussians(), viewport(), extra_variance(kind)
     options: dict[str, Any] = {"antialiased": antialiased, "extra": extra, "background": BACKGROUND}
+    extras = {"extra_variance": extra, "background": BACKGROUND}
     expected, wanted = render_with_gradients("torch", gaussians, view, dtype=torch.float32, **options)
     with pretended():
         actual, got = render_with_gradients("gsplat", gaussians, view, device="cuda", **options)
+        # Once more with all on the device, as in training; what the test itself brings there does not count.
+        inputs = {name: leaf.detach() for name, leaf in leaves(gaussians, torch.float32, "cuda").items()}
+        there = {key: None if value is None else value.to("cuda", torch.float32) for key, value in extras.items()}
+        seen = replace(view, w2c=view.w2c.to("cuda", torch.float32))
+        waits.clear()
+        render(Gaussians(**inputs), seen, backend="gsplat", antialiased=antialiased, **there)
         assert not waits
     assert_images_agree(actual, expected, tolerance=1e-5)
     assert_gradients_agree(got, wanted, tolerance=1e-3)
