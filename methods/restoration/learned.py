@@ -24,17 +24,21 @@ from methods.restoration.tiles import in_tiles, in_tiles_with, tiling
 class LearnedConfig:
     """Which weights, and how they are applied.
 
-    weights: as in `methods.restoration.references`. seen: photographs are restored in tiles of the size that the
-    network was trained on, or whole. overlap: share of a tile that neighbours have in common.
+    weights: as in `methods.restoration.references`. seen: photographs are restored in tiles, or whole. tile: side of a
+    tile over that of the patches that the network was trained on; less context than 1.5 shows where tiles meet, more
+    lets one kernel serve pixels of more depths. overlap: share of a tile that neighbours have in common.
     local_statistics: attention between channels looks at windows of 1.5 times the training's size (TLC).
     """
 
     weights: str
     seen: Literal["tiles", "whole"] = "tiles"
+    tile: float = 1.5
     overlap: float = 0.5
     local_statistics: bool = False
 
     def __post_init__(self) -> None:
+        if not 1 <= self.tile <= 16:
+            raise InputError(f"tile is {self.tile}; it must be from 1 to 16 times the patches of the training.")
         if not 0 <= self.overlap < 1:
             raise InputError(f"overlap is {self.overlap}; it must be from 0 to below 1.")
 
@@ -124,4 +128,4 @@ def applied(network: nn.Module, patch: int, config: LearnedConfig) -> Restorer:
     """A `network` that was trained on patches of `patch` px, applied as `config` says."""
     if config.local_statistics:
         network = with_local_statistics(network, patch)
-    return Restorer(network, patch if config.seen == "tiles" else 0, config.overlap)
+    return Restorer(network, round(config.tile * patch) if config.seen == "tiles" else 0, config.overlap)

@@ -16,7 +16,7 @@ from torch import Tensor
 from datasets.color import linear_to_srgb, srgb_to_linear
 from datasets.errors import InputError
 from methods.contestant import Spread
-from methods.restoration.tiles import BATCH, Tiling
+from methods.restoration.tiles import Tiling
 
 Light = Literal["linear", "srgb"]
 """What a blur averages: linear light, as a lens does, or the sRGB values themselves."""
@@ -71,10 +71,10 @@ class TileKernels:
         beyond = [(reach, reach + max(0, tile - length)) for length in light.shape[:2]]
         around = np.pad(light, (*beyond, (0, 0)), mode="symmetric").transpose(2, 0, 1)
         blurred = np.zeros_like(light)
-        for start in range(0, len(self.kernels), BATCH):
-            places = self.tiling.places[start : start + BATCH]
+        for batch in self.tiling.batches():
+            places = self.tiling.places[batch]
             patches = np.stack([around[:, p.top : p.top + side, p.left : p.left + side] for p in places])
-            kernels = torch.from_numpy(self.kernels[start : start + BATCH].astype(np.float32))
+            kernels = torch.from_numpy(self.kernels[batch].astype(np.float32))
             results = convolve(torch.from_numpy(patches), kernels).permute(0, 2, 3, 1).numpy()
             for place, result in zip(places, results, strict=True):
                 height, width = place.window.shape

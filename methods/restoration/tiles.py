@@ -4,7 +4,7 @@ Serves what sees an image as one piece, as a network that gives a patch a single
 blend are raised cosines, normalised so that those over a pixel sum to 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from torch import Tensor
 from datasets.errors import InputError
 from methods.restoration.padding import continued
 
-BATCH = 8  # tiles treated at once
+PIXELS_AT_ONCE = 2**16  # in the tiles of a batch
 
 
 class Place(NamedTuple):
@@ -48,6 +48,11 @@ class Tiling:
     tile: int
     places: tuple[Place, ...]
 
+    def batches(self) -> Iterator[slice]:
+        """Of `places` and what belongs to them: tiles to treat together, few enough to bound the memory."""
+        size = max(1, PIXELS_AT_ONCE // self.tile**2)
+        return (slice(start, start + size) for start in range(0, len(self.places), size))
+
 
 def tiling(height: int, width: int, tile: int, overlap: int) -> Tiling:
     """Tiles spread evenly, the outermost flush with the borders, neighbours sharing at least `overlap` px.
@@ -63,14 +68,13 @@ def tiling(height: int, width: int, tile: int, overlap: int) -> Tiling:
     return Tiling(height, width, tile, places)
 
 
-def in_tiles(apply: Callable[[Tensor], Tensor], image: Tensor, tile: int, overlap: int, batch: int = BATCH) -> Tensor:
+def in_tiles(apply: Callable[[Tensor], Tensor], image: Tensor, tile: int, overlap: int) -> Tensor:
     """Apply a function on patches to an image of any size.
 
     Args:
-        apply: [B, 3, tile, tile] to [B, C, tile, tile], B <= batch.
+        apply: [B, 3, tile, tile] to [B, C, tile, tile].
         image: [3, H, W]; continued as by `continued` where it is smaller than a tile.
         tile, overlap: px, as for `tiling`, whose InputError it raises.
-        batch: bounds the memory that is needed.
 
     Returns:
         [C, H, W].
@@ -79,11 +83,11 @@ def in_tiles(apply: Callable[[Tensor], Tensor], image: Tensor, tile: int, overla
     def without_extra(patches: Tensor) -> tuple[Tensor, Tensor]:
         return apply(patches), patches.new_empty(len(patches), 0)
 
-    return in_tiles_with(without_extra, image, tiling(image.shape[-2], image.shape[-1], tile, overlap), batch)[0]
+    return in_tiles_with(without_extra, image, tiling(image.shape[-2], image.shape[-1], tile, overlap))[0]
 
 
 def in_tiles_with(
-    apply: Callable[[Tensor], tuple[Tensor, Tensor]], image: Tensor, tiles: Tiling, batch: int = BATCH
+    apply: Callable[[Tensor], tuple[Tensor, Tensor]], image: Tensor, tiles: Tiling
 ) -> tuple[Tensor, Tensor]:
     """As `in_tiles`, of a function that tells something more of every patch, such as its kernel.
 
@@ -98,8 +102,8 @@ def in_tiles_with(
     canvas = continued(image[None], max(tiles.height, size), max(tiles.width, size))[0]
     blended: Tensor | None = None
     extras = []
-    for start in range(0, len(tiles.places), batch):
-        places = tiles.places[start : start + batch]
+    for batch in tiles.batches():
+        places = tiles.places[batch]
         patches = torch.stack([canvas[:, p.top : p.top + size, p.left : p.left + size] for p in places])
         results, extra = apply(patches)
         extras.append(extra)

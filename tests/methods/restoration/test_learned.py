@@ -100,10 +100,24 @@ def test_a_fit_restores_the_training_photographs_and_models_the_blur_of_others(t
     assert fitted.cost.train_seconds > 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "tile"), [({}, 36), ({"tile": 1.0}, 24), ({"tile": 4.0}, 96), ({"seen": "whole"}, 0)]
+)
+def test_tiles_are_as_wide_as_the_patches_of_the_training_times_a_factor(settings, tile, tmp_path):
+    path = str(write(tmp_path / "mine.safetensors", "kernel-guided", patch=24))
+    assert made(LearnedConfig(path, **settings), "cpu").tile == tile
+
+
+@pytest.mark.parametrize("settings", [{"tile": 0.9}, {"tile": 17.0}, {"overlap": 1.0}, {"overlap": -0.1}])
+def test_tiles_that_make_no_sense_are_refused(settings):
+    with pytest.raises(InputError, match="it must be from"):
+        LearnedConfig("shipped:mpt-s", **settings)
+
+
 @pytest.mark.parametrize("architecture", ["mpt", "restormer"])
 def test_local_statistics_change_nothing_on_images_that_fit_into_their_window(architecture, tmp_path):
     path = str(write(tmp_path / "a.safetensors", architecture))
-    plain, local = (made(LearnedConfig(path, "whole", 0.5, local), "cpu") for local in (False, True))
+    plain, local = (made(LearnedConfig(path, "whole", local_statistics=local), "cpu") for local in (False, True))
     small, large = image(48, 48), np.tile(image(48, 48), (2, 2, 1))
     assert np.allclose(plain.restore(small), local.restore(small), atol=1e-5)
     assert np.abs(plain.restore(large) - local.restore(large)).max() > 1e-4

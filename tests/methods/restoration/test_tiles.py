@@ -52,7 +52,8 @@ def test_the_identity_gives_the_image_back(height: int, width: int, overlap: int
     torch.testing.assert_close(in_tiles(lambda patches: patches, image, 32, overlap), image, atol=1e-6, rtol=0)
 
 
-def test_patches_come_in_batches_of_whole_tiles() -> None:
+def test_patches_come_in_batches_of_whole_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("methods.restoration.tiles.PIXELS_AT_ONCE", 2 * 32**2 + 1)
     shapes = []
 
     def one_channel(patches: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ def test_patches_come_in_batches_of_whole_tiles() -> None:
         return patches.mean(dim=1, keepdim=True)
 
     image = random(3, 100, 20)
-    result = in_tiles(one_channel, image, 32, 16, batch=2)
+    result = in_tiles(one_channel, image, 32, 16)
     torch.testing.assert_close(result, image.mean(dim=0, keepdim=True), atol=1e-6, rtol=0)
     assert shapes == [(2, 3, 32, 32)] * 3
 
@@ -76,7 +77,11 @@ def test_a_network_of_small_reach_gives_the_same_in_tiles_as_in_one_piece() -> N
     assert -10 * torch.log10(error) > 45
 
 
-def test_what_is_told_of_each_tile_comes_back_in_the_order_of_the_places() -> None:
+@pytest.mark.parametrize("at_once", [1, 3 * 32**2, 2**16])
+def test_what_is_told_of_each_tile_comes_back_in_the_order_of_the_places(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("methods.restoration.tiles.PIXELS_AT_ONCE", at_once)
     image = torch.zeros(3, 80, 90)
     image[0] = torch.arange(80)[:, None]
     image[1] = torch.arange(90)
@@ -85,7 +90,7 @@ def test_what_is_told_of_each_tile_comes_back_in_the_order_of_the_places() -> No
     def with_corner(patches: Tensor) -> tuple[Tensor, Tensor]:
         return patches, patches[:, :2, 0, 0]
 
-    _, corners = in_tiles_with(with_corner, image, tiles, batch=3)
+    _, corners = in_tiles_with(with_corner, image, tiles)
     assert corners.tolist() == [[place.top, place.left] for place in tiles.places]
 
 
