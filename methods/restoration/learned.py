@@ -25,9 +25,8 @@ class LearnedConfig:
     """Which weights, and how they are applied.
 
     weights: as in `methods.restoration.references`. seen: photographs are restored in tiles, or whole. tile: side of a
-    tile over that of the patches that the network was trained on; less context than 1.5 shows where tiles meet, more
-    lets one kernel serve pixels of more depths. overlap: share of a tile that neighbours have in common.
-    local_statistics: attention between channels looks at windows of 1.5 times the training's size (TLC).
+    tile over that of the patches that the network was trained on. overlap: share of a tile that neighbours have in
+    common. local_statistics: attention between channels looks at windows of 1.5 times the training's size (TLC).
     """
 
     weights: str
@@ -44,11 +43,16 @@ class LearnedConfig:
 
 
 class Restorer(NamedTuple):
-    """A network and the tiles that it sees photographs in; a tile of 0 px is the whole photograph."""
+    """A network and the tiles that it sees photographs in.
+
+    tile: side in px of those that it restores, 0 for the whole photograph. kernel_tile: of those that it tells kernels
+    of, 0 for the same. Context makes restored tiles agree where they meet, but mixes more depths into one kernel.
+    """
 
     network: nn.Module
     tile: int
     overlap: float = 0.5
+    kernel_tile: int = 0
 
     def restore(self, image: np.ndarray) -> np.ndarray:
         """A photograph [H, W, 3] float sRGB 0..1 of any size to the same, sharper; InputError for anything else."""
@@ -61,13 +65,14 @@ class Restorer(NamedTuple):
         return _array(restored)
 
     def kernels(self, image: np.ndarray) -> TileKernels:
-        """The kernel of every tile of a photograph, as `restore` takes it; of a kernel-guided network."""
+        """The kernel of every tile of a photograph [H, W, 3], as `restore` takes it; of a kernel-guided network."""
         network = self.network
         assert isinstance(network, KernelGuided)
         with torch.inference_mode():
             photograph = self._tensor(image)
             height, width = photograph.shape[-2:]
-            tiles = tiling(height, width, self.tile, int(self.overlap * self.tile))
+            tile = self.kernel_tile or self.tile
+            tiles = tiling(height, width, tile, int(self.overlap * tile))
             _, kernels = in_tiles_with(lambda patches: (patches, network.estimate(patches)[0]), photograph, tiles)
         return TileKernels(kernels.float().cpu().numpy(), tiles, network.config.light)
 
@@ -128,4 +133,4 @@ def applied(network: nn.Module, patch: int, config: LearnedConfig) -> Restorer:
     """A `network` that was trained on patches of `patch` px, applied as `config` says."""
     if config.local_statistics:
         network = with_local_statistics(network, patch)
-    return Restorer(network, round(config.tile * patch) if config.seen == "tiles" else 0, config.overlap)
+    return Restorer(network, round(config.tile * patch) if config.seen == "tiles" else 0, config.overlap, patch)

@@ -104,8 +104,13 @@ def test_a_fit_restores_the_training_photographs_and_models_the_blur_of_others(t
     ("settings", "tile"), [({}, 36), ({"tile": 1.0}, 24), ({"tile": 4.0}, 96), ({"seen": "whole"}, 0)]
 )
 def test_tiles_are_as_wide_as_the_patches_of_the_training_times_a_factor(settings, tile, tmp_path):
-    path = str(write(tmp_path / "mine.safetensors", "kernel-guided", patch=24))
-    assert made(LearnedConfig(path, **settings), "cpu").tile == tile
+    restorer = made(
+        LearnedConfig(str(write(tmp_path / "mine.safetensors", "kernel-guided", patch=24)), **settings), "cpu"
+    )
+    assert restorer.tile == tile
+    kernels = restorer.kernels(image(40, 50))
+    assert kernels.tiling.tile == 24
+    assert len(kernels.kernels) == 3 * 4
 
 
 @pytest.mark.parametrize("settings", [{"tile": 0.9}, {"tile": 17.0}, {"overlap": 1.0}, {"overlap": -0.1}])
