@@ -225,6 +225,7 @@ class Scale(NamedTuple):
 
 
 SCALES = (
+    Scale("mild", "beetle-f5", "beetle, 128 px, f/5"),
     Scale("scale", "seed-320", "seed, 320 px"),
     Scale("paper-scale", "spider-paper", "spider, 800 px"),
     Scale("paper-scale-dense", "spider-paper", "spider, 800 px, 40,424 Gaussians", ("joint-optics",)),
