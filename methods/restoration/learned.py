@@ -45,14 +45,15 @@ class LearnedConfig:
 class Restorer(NamedTuple):
     """A network and the tiles that it sees photographs in.
 
-    tile: side in px of those that it restores, 0 for the whole photograph. kernel_tile: of those that it tells kernels
-    of, 0 for the same. Context makes restored tiles agree where they meet, but mixes more depths into one kernel.
+    patch: side in px of the tiles that it tells kernels of, that of the training's patches. tile: of those that it
+    restores, 0 for the whole photograph. Context makes restored tiles agree where they meet, but mixes more depths into
+    one kernel. overlap: share of a tile that neighbours have in common.
     """
 
     network: nn.Module
+    patch: int
     tile: int
     overlap: float = 0.5
-    kernel_tile: int = 0
 
     def restore(self, image: np.ndarray) -> np.ndarray:
         """A photograph [H, W, 3] float sRGB 0..1 of any size to the same, sharper; InputError for anything else."""
@@ -71,8 +72,7 @@ class Restorer(NamedTuple):
         with torch.inference_mode():
             photograph = self._tensor(image)
             height, width = photograph.shape[-2:]
-            tile = self.kernel_tile or self.tile
-            tiles = tiling(height, width, tile, int(self.overlap * tile))
+            tiles = tiling(height, width, self.patch, int(self.overlap * self.patch))
             _, kernels = in_tiles_with(lambda patches: (patches, network.estimate(patches)[0]), photograph, tiles)
         return TileKernels(kernels.float().cpu().numpy(), tiles, network.config.light)
 
@@ -133,4 +133,4 @@ def applied(network: nn.Module, patch: int, config: LearnedConfig) -> Restorer:
     """A `network` that was trained on patches of `patch` px, applied as `config` says."""
     if config.local_statistics:
         network = with_local_statistics(network, patch)
-    return Restorer(network, round(config.tile * patch) if config.seen == "tiles" else 0, config.overlap, patch)
+    return Restorer(network, patch, round(config.tile * patch) if config.seen == "tiles" else 0, config.overlap)

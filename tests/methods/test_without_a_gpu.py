@@ -138,13 +138,13 @@ def test_networks_restore_and_tell_the_blur(cuda, architecture):
     network = checkpoint.ready(architectures.network(architecture, plan(architecture, "tiny").network), "cuda")
     image = linear_to_srgb(scene("astronaut", 40)).astype(np.float32)
     for tile in (32, 0):
-        restorer = Restorer(network, tile)
+        restorer = Restorer(network, 24, tile)
         assert restorer.restore(image).shape == image.shape
-        if architecture == "nrknet" or (architecture == "kernel-guided" and tile):
+        if architecture == "nrknet" or architecture == "kernel-guided":
             blur = restorer.blur(image)
             assert blur.blur(image).shape == image.shape
     if architecture == "restormer":
-        assert Restorer(with_local_statistics(network, 24), 0).restore(image).shape == image.shape
+        assert Restorer(with_local_statistics(network, 24), 24, tile=0).restore(image).shape == image.shape
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class Judge:
         are guided by kernels. identity_, ceiling_: the same of the twin itself, and of the twin under disks of the true
         radii, pixel by pixel; noise of the sensor, and what hides what, keep that from the photograph.
         """
-        restorer = Restorer(network, patch)
+        restorer = Restorer(network, patch, tile=patch)
         scores = _means([_restoration(restorer, pair) for pair in self.pairs])
         if self.again:
             again = _means([_restoration(restorer, pair) for pair in self.again])

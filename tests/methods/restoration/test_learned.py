@@ -40,7 +40,7 @@ def image(height=50, width=41):
 def test_every_network_restores_photographs_of_any_size_in_tiles_and_whole(architecture, size):
     photograph = image(*size)
     for tile in (32, 0):
-        restored = Restorer(network(architecture), tile).restore(photograph)
+        restored = Restorer(network(architecture), 24, tile).restore(photograph)
         assert (restored.shape, restored.dtype) == (photograph.shape, np.float32)
         assert 0 <= restored.min() <= restored.max() <= 1
 
@@ -57,11 +57,11 @@ def test_every_network_restores_photographs_of_any_size_in_tiles_and_whole(archi
 )
 def test_what_is_no_photograph_is_refused_in_a_sentence(photograph, says):
     with pytest.raises(InputError, match=says):
-        Restorer(network("restormer"), 32).restore(photograph)
+        Restorer(network("restormer"), 24, 32).restore(photograph)
 
 
 def test_a_kernel_guided_network_tells_the_blur_of_every_tile():
-    blur = Restorer(network("kernel-guided"), 24).blur(image())
+    blur = Restorer(network("kernel-guided"), 24, 32).blur(image())
     assert (blur.coc.shape, blur.spread) == ((50, 41), "gather")
     assert blur.coc.min() >= 0
     flat = np.full((50, 41, 3), 0.3, np.float32)
@@ -70,7 +70,7 @@ def test_a_kernel_guided_network_tells_the_blur_of_every_tile():
 
 
 def test_nrknet_tells_the_blur_of_every_pixel():
-    blur = Restorer(network("nrknet"), 0).blur(image())
+    blur = Restorer(network("nrknet"), 24, 0).blur(image())
     assert (blur.coc.shape, blur.spread) == ((50, 41), "gather")
     assert blur.blur(image()).shape == (50, 41, 3)
 

@@ -60,7 +60,7 @@ def test_400_px_in_tiles_and_in_one_piece_are_nearly_the_same_image(name: str, p
     radii = np.broadcast_to(np.linspace(0, 3, 400), (400, 400))
     blurred, found = photograph(defocus(linear, radii)), restorer(name)
     # One kernel for all of it, and attention between the channels of all of it, where each tile had its own.
-    tiles, whole = found.restore(blurred), Restorer(found.network, 0).restore(blurred)
+    tiles, whole = found.restore(blurred), Restorer(found.network, found.patch, tile=0).restore(blurred)
     assert psnr(tiles[32:-32, 32:-32], whole[32:-32, 32:-32]) > 45
 
 
@@ -69,7 +69,7 @@ def test_with_local_statistics_small_tiles_and_one_piece_are_closer() -> None:
     found = made(LearnedConfig("shipped:mpt-s", tile=1.0), "cpu")
     tiles = found.restore(blurred)
     local = made(LearnedConfig("shipped:mpt-s", "whole", local_statistics=True), "cpu").restore(blurred)
-    whole = Restorer(found.network, 0).restore(blurred)
+    whole = Restorer(found.network, found.patch, tile=0).restore(blurred)
     assert psnr(local, tiles) > max(45, psnr(whole, tiles))
 
 
