@@ -24,6 +24,7 @@ from methods.splatting.formation import background_in, viewport
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render
 from methods.splatting.splats import Splats
+from methods.splatting.viewport import DILATION
 
 PLY, LENS = "point_cloud.ply", "lens.json"
 POINTS = 61  # of the lens, in pictures that are looked at
@@ -138,6 +139,7 @@ class LensedScene(Splats):
             "aperture_mm": self.aperture,
             "light": self.config.light,
             "antialiased": self.config.antialiased,
+            "dilation": self.config.dilation,
             "background": asdict(self.background),
             "views": views,
         }
@@ -156,7 +158,14 @@ class LensedScene(Splats):
                 name: Camera(**{**view, "c2w": np.array(view["c2w"])}) for name, view in document["views"].items()
             }
             background = Background(*(tuple(document["background"][end]) for end in ("top", "bottom")))
-            config = SplattingConfig(1, 1, 1, light=document["light"], antialiased=document["antialiased"])
+            config = SplattingConfig(
+                1,
+                1,
+                1,
+                light=document["light"],
+                antialiased=document["antialiased"],
+                dilation=float(document.get("dilation", DILATION)),  # earlier versions had no other
+            )
             return LensedScene(gaussians, cameras, background, config, device, focus, float(document["aperture_mm"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"The scene in {folder} cannot be read ({error}).") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from datasets.errors import InputError
+from methods.splatting.viewport import DILATION
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class SplattingConfig:
     points. max_gaussians: the cap for any strategy.
     light: space in which the Gaussians are blended; "linear" is encoded to sRGB just before the loss. Their own
     colours are sRGB either way.
-    sh_degree is reached by one degree every `sh_every` steps.
+    sh_degree is reached by one degree every `sh_every` steps. antialiased, dilation: as in `rasterizer.render`.
     lr_means decays exponentially to lr_means * lr_means_decay, the other rates by the factor lr_decay.
     densify: "gradient" (Kerbl et al. 2023), "relocate" (Kheradmand et al. 2024) or "none".
     opacity_penalty: weight of the mean opacity in the loss; thins haze before a bright background.
@@ -34,6 +35,7 @@ class SplattingConfig:
     sh_degree: int = 1
     sh_every: int = 300
     antialiased: bool = True
+    dilation: float = DILATION
     dssim_weight: float = 0.2
     opacity_penalty: float = 0.0
     smoothing: float = 0.0
@@ -64,5 +66,7 @@ class SplattingConfig:
             raise InputError(
                 f"initial_gaussians = {self.initial_gaussians} is more than max_gaussians = {self.max_gaussians}."
             )
+        if not 0 < self.dilation <= 10:
+            raise InputError(f"dilation is {self.dilation} px^2; it must be above 0 and at most 10.")
         if not 0 <= self.sh_degree <= 3:
             raise InputError(f"sh_degree = {self.sh_degree} is not one of 0 to 3.")

@@ -21,7 +21,7 @@ from methods.splatting import cpu_binning, cpu_projection, cpu_tiles, jit
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.parallel import run
 from methods.splatting.reference import frustum_limits
-from methods.splatting.viewport import NEAR, Render, Viewport
+from methods.splatting.viewport import DILATION, NEAR, Render, Viewport
 
 # Parts per thread: enough that one slow part does not keep the others waiting.
 _PARTS = 4
@@ -38,6 +38,7 @@ def rasterize(
     colors: Tensor | None,  # [N, 3]
     background: Tensor | None,  # [3] or [H, W, 3]
     extra_variance: Tensor | None,  # [N] or [N, 3] px^2
+    dilation: float,  # px^2
     antialiased: bool,
     near: float,
     offsets: Tensor | None,  # [N, 2] px
@@ -54,6 +55,7 @@ def rasterize(
         offsets,
         viewport,
         sh_degree if colors is None else -1,
+        dilation,
         antialiased,
         near,
     )
@@ -76,6 +78,7 @@ class _Rasterize(torch.autograd.Function):
         offsets: Tensor | None,
         viewport: Viewport,
         degree: int,
+        dilation: float,
         antialiased: bool,
         near: float,
     ) -> tuple[Tensor, ...]:
@@ -86,7 +89,7 @@ class _Rasterize(torch.autograd.Function):
         offset_array = _rows(offsets, rows) if offsets is not None else np.zeros((0, 2), np.float32)
         backdrop = _array(background).reshape(-1, 3) if background is not None else np.zeros((1, 3), np.float32)
         w2c = _array(viewport.w2c)
-        camera = _camera_vector(viewport, near)
+        camera = _camera_vector(viewport, near, dilation)
 
         table = np.empty((rows, cpu_projection.COLUMNS), np.float32)
         means2d = np.empty((rows, 2), np.float32)
@@ -241,6 +244,7 @@ class _Rasterize(torch.autograd.Function):
             None,
             None,
             None,
+            None,
         )
 
 
@@ -259,13 +263,13 @@ def _rows(tensor: Tensor, rows: int) -> np.ndarray:
     return array
 
 
-def _camera_vector(viewport: Viewport, near: float) -> np.ndarray:
+def _camera_vector(viewport: Viewport, near: float, dilation: float) -> np.ndarray:
     """The camera as the kernels read it, see `cpu_projection.FX` and following."""
     u_min, u_max = frustum_limits(viewport.width, viewport.fx, viewport.cx)
     v_min, v_max = frustum_limits(viewport.height, viewport.fy, viewport.cy)
     center = viewport.camera_center().tolist()
     values = [viewport.fx, viewport.fy, viewport.cx, viewport.cy, near, u_min, u_max, v_min, v_max]
-    return np.array([*values, viewport.width, viewport.height, *center], np.float32)
+    return np.array([*values, viewport.width, viewport.height, *center, dilation], np.float32)
 
 
 def _parts(count: int) -> np.ndarray:
@@ -311,7 +315,7 @@ def warmup(progress: Callable[[str], None] | None = None) -> None:
     }
     gaussians = Gaussians(**{name: leaf.requires_grad_() for name, leaf in leaves.items()})
     viewport = Viewport(20, 20, 20.0, 20.0, 10.0, 10.0, torch.eye(4))
-    render = rasterize(gaussians, viewport, 1, None, None, None, False, NEAR, None)
+    render = rasterize(gaussians, viewport, 1, None, None, None, DILATION, False, NEAR, None)
     (render.color.sum() + render.depth.sum()).backward()
     finished.parent.mkdir(parents=True, exist_ok=True)
     finished.touch()

@@ -16,7 +16,7 @@ import numpy as np
 
 from methods.splatting import sh, simd
 from methods.splatting.jit import kernel
-from methods.splatting.viewport import ALPHA_MIN, EPS2D
+from methods.splatting.viewport import ALPHA_MIN
 
 TILE = 16  # px
 # Columns of the table of projected Gaussians; the exponent is lno + A dx^2 + B dx dy + C dy^2. The last four say
@@ -29,12 +29,11 @@ COLUMNS = 16
 GRADIENTS = 16
 
 # Entries of the camera vector.
-FX, FY, CX, CY, NEAR, U_MIN, U_MAX, V_MIN, V_MAX, WIDTH, HEIGHT, CENTER_X, CENTER_Y, CENTER_Z = range(14)
+FX, FY, CX, CY, NEAR, U_MIN, U_MAX, V_MIN, V_MAX, WIDTH, HEIGHT, CENTER_X, CENTER_Y, CENTER_Z, DILATION = range(15)
 
 f32 = np.float32
 LANES = simd.WIDTH
 ZERO, HALF, ONE, TWO = f32(0.0), f32(0.5), f32(1.0), f32(2.0)
-DILATION = f32(EPS2D)
 LN_ALPHA_MIN = f32(math.log(ALPHA_MIN))
 TINY = f32(np.finfo(np.float32).tiny)
 # Square of the length below which a quaternion means no rotation, as in torch's normalize.
@@ -212,7 +211,7 @@ def project_forward(
     extra,  # [N, 0 | 1 | 3] px^2
     offsets,  # [N, 2] px or [0, 2]
     w2c,  # [4, 4]
-    camera,  # [14]
+    camera,  # [15]
     antialiased,
     table,  # out [N, COLUMNS]
     means2d,  # out [N, 2] px, 0 where not drawn
@@ -221,7 +220,7 @@ def project_forward(
     """Project Gaussians begin..end."""
     basis = np.empty(16 * LANES, np.float32)
     zero, half, one = simd.splat(ZERO), simd.splat(HALF), simd.splat(ONE)
-    dilation = simd.splat(DILATION)
+    dilation = simd.splat(camera[DILATION])
     compensated = antialiased or extra.shape[1] > 0
     stride = 3 * coefficients.shape[1]
     for group in range(begin, end, LANES):
@@ -368,7 +367,7 @@ def project_backward(
     d_basis = np.empty(16 * LANES, np.float32)
     sums = np.empty((LANES, GRADIENTS), np.float32)
     zero, half, one = simd.splat(ZERO), simd.splat(HALF), simd.splat(ONE)
-    dilation = simd.splat(DILATION)
+    dilation = simd.splat(camera[DILATION])
     compensated = antialiased or extra.shape[1] > 0
     stride = 3 * coefficients.shape[1]
     count = (degree + 1) * (degree + 1) if degree >= 0 else 1

@@ -15,7 +15,7 @@ from torch import Tensor
 from methods.splatting import sh
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.reference import add_covariance
-from methods.splatting.viewport import ALPHA_MIN, EPS2D, Render, Viewport
+from methods.splatting.viewport import ALPHA_MIN, Render, Viewport
 
 _TILE = 16  # px
 
@@ -27,6 +27,7 @@ def rasterize(
     colors: Tensor | None,  # [N, 3]
     background: Tensor | None,  # [3] or [H, W, 3]
     extra_variance: Tensor | None,  # [N] or [N, 3] px^2
+    dilation: float,  # px^2
     antialiased: bool,
     near: float,
     offsets: Tensor | None,  # [N, 2] px
@@ -68,7 +69,7 @@ def rasterize(
         intrinsics[None],
         width + 2 * margin,
         height + 2 * margin,
-        eps2d=EPS2D,
+        eps2d=dilation,
         near_plane=near,
         calc_compensations=antialiased,
     )

@@ -9,12 +9,13 @@ Three back ends draw the same image and give the same gradients:
 from __future__ import annotations
 
 import importlib
+import math
 
 import torch
 from torch import Tensor
 
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.viewport import NEAR, Render, Viewport
+from methods.splatting.viewport import DILATION, NEAR, Render, Viewport
 
 __all__ = ["BACKENDS", "Render", "Viewport", "render", "resolve_backend"]
 
@@ -45,6 +46,7 @@ def render(
     colors: Tensor | None = None,  # [N, 3] instead of the spherical harmonics
     background: Tensor | None = None,  # [3] or [H, W, 3]; None is black
     extra_variance: Tensor | None = None,  # [N] or [N, 3] px^2
+    dilation: float = DILATION,
     antialiased: bool = False,
     near: float = NEAR,
     screen_gradients: bool | Tensor = False,
@@ -59,7 +61,8 @@ def render(
     extra_variance: added to the 2D covariance, as v I ([N]) or as (xx, xy, yy) ([N, 3]): the per-Gaussian circle
         of confusion. Opacity is multiplied by sqrt(det before / det after), so the light is spread, not added to.
         It may depend on the Gaussians (`viewport.depths(means)`); the gradient flows through.
-    antialiased: compensate opacity for the EPS2D px^2 of dilation as well (Yu et al. 2024, Mip-Splatting).
+    dilation: px^2 added to every 2D covariance, above 0: the pixel as a filter. A photosite has 1 / 12 px^2.
+    antialiased: compensate opacity for the dilation as well (Yu et al. 2024, Mip-Splatting).
     near: Gaussians whose centre is nearer than this along the optical axis (unit of the scene) are not drawn.
     screen_gradients: provide `Render.screen_gradient_norm()` after the backward pass. Given the `screen_offsets`
         of another render instead of True, the gradients of both add up there.
@@ -76,6 +79,8 @@ def render(
         raise ValueError(f"sh_degree {sh_degree} asked for, but the Gaussians store degree {gaussians.sh_degree}")
     if viewport.width < 1 or viewport.height < 1:
         raise ValueError(f"the image must have at least one pixel, not {viewport.width} x {viewport.height}")
+    if not 0 < dilation < math.inf:
+        raise ValueError(f"dilation is {dilation} px^2; it must be above 0 and finite")
     _check_shape("w2c", viewport.w2c, (4, 4))
     if colors is not None:
         _check_shape("colors", colors, (n, 3))
@@ -119,7 +124,7 @@ def render(
     # Imported when named: numba takes half a second, and gsplat must not be touched on hosts without CUDA.
     rasterize = importlib.import_module(_MODULES[backend]).rasterize
     result: Render = rasterize(
-        gaussians, viewport, sh_degree, colors, background, extra_variance, antialiased, near, offsets
+        gaussians, viewport, sh_degree, colors, background, extra_variance, dilation, antialiased, near, offsets
     )
     return result
 

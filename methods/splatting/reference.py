@@ -17,7 +17,6 @@ from methods.splatting.gaussians import Gaussians
 from methods.splatting.viewport import (
     ALPHA_MAX,
     ALPHA_MIN,
-    EPS2D,
     FRUSTUM_MARGIN,
     TRANSMITTANCE_MIN,
     Render,
@@ -53,6 +52,7 @@ def project(
     gaussians: Gaussians,
     viewport: Viewport,
     extra_variance: Tensor | None,  # [N] or [N, 3] px^2
+    dilation: float,  # px^2
     antialiased: bool,
     near: float,
     offsets: Tensor | None = None,  # [N, 2] px
@@ -88,7 +88,7 @@ def project(
     sharp = torch.stack([(m[:, 0] ** 2).sum(-1), (m[:, 0] * m[:, 1]).sum(-1), (m[:, 1] ** 2).sum(-1)], dim=-1)
 
     identity = sharp.new_tensor([1.0, 0.0, 1.0])
-    dilated, det_dilated = add_covariance(sharp, det_sharp, (EPS2D * identity).expand_as(sharp))
+    dilated, det_dilated = add_covariance(sharp, det_sharp, (dilation * identity).expand_as(sharp))
     covariance, det = dilated, det_dilated
     if extra_variance is not None:
         extra = extra_variance[:, None] * identity if extra_variance.ndim == 1 else extra_variance
@@ -135,12 +135,13 @@ def rasterize(
     colors: Tensor | None,  # [N, 3]
     background: Tensor | None,  # [3] or [H, W, 3]
     extra_variance: Tensor | None,  # [N] or [N, 3] px^2
+    dilation: float,  # px^2
     antialiased: bool,
     near: float,
     offsets: Tensor | None,  # [N, 2] px
 ) -> Render:
     """The "torch" back end of `methods.splatting.rasterizer.render`, which explains the arguments."""
-    projection = project(gaussians, viewport, extra_variance, antialiased, near, offsets)
+    projection = project(gaussians, viewport, extra_variance, dilation, antialiased, near, offsets)
     if colors is None:
         colors = sh.colors(gaussians.sh, gaussians.means, viewport.camera_center(), sh_degree)
     visible = projection.radii > 0

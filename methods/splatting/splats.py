@@ -47,6 +47,7 @@ class Splats:
             "backend": resolve_backend(self.device),
             "background": background_in(self.config.light, self.background, camera, self.device),
             "antialiased": self.config.antialiased,
+            "dilation": self.config.dilation,
             "near": NEAR * self.bounds.radius,
         }
         if "colors" not in options:

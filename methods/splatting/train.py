@@ -165,6 +165,7 @@ def train(
             "colors": colors,
             "background": target.background,
             "antialiased": config.antialiased,
+            "dilation": config.dilation,
             "near": near,
             "screen_gradients": tracks_gradients if screen is None else screen,
         }

@@ -37,13 +37,14 @@ def both(gaussians: Gaussians, view: Viewport, **options):
     )
 
 
-@pytest.mark.parametrize("antialiased", [False, True])
+@pytest.mark.parametrize(("antialiased", "dilation"), [(False, 0.3), (True, 0.3), (True, 0.1)])
 @pytest.mark.parametrize("kind", [None, "scalar", "matrix"])
 @pytest.mark.parametrize(("degree", "behind"), [(0, None), (1, "uniform"), (2, "image"), (3, "uniform")])
-def test_images_and_gradients_are_those_of_the_twin(antialiased, kind, degree, behind):
+def test_images_and_gradients_are_those_of_the_twin(antialiased, dilation, kind, degree, behind):
     (expected, wanted), (actual, got) = both(
         random_gaussians(degree=degree, seed=degree),
         viewport(seed=degree),
+        dilation=dilation,
         antialiased=antialiased,
         extra=extra_variance(kind),
         background=backdrop(behind),

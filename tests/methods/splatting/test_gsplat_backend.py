@@ -23,17 +23,18 @@ from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Viewport, render
 from methods.splatting.viewport import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
 
-CASES = [(False, None), (True, None), (False, "scalar"), (True, "scalar"), (True, "matrix")]
+CASES = [(False, 0.3, None), (True, 0.3, None), (False, 0.3, "scalar"), (True, 0.3, "scalar"), (True, 0.1, "matrix")]
 BACKGROUND = torch.tensor([0.1, 0.4, 0.7], dtype=torch.float64)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("antialiased", "kind"), CASES)
+@pytest.mark.parametrize(("antialiased", "dilation", "kind"), CASES)
 @pytest.mark.parametrize("degree", [0, 3])
-def test_images_and_gradients_are_those_of_the_twin(antialiased, kind, degree):
+def test_images_and_gradients_are_those_of_the_twin(antialiased, dilation, kind, degree):
     gaussians, view = random_gaussians(degree=degree), viewport()
     options: dict[str, Any] = {
+        "dilation": dilation,
         "antialiased": antialiased,
         "extra": extra_variance(kind),
         "background": BACKGROUND,
@@ -125,10 +126,11 @@ def replaced_kernels(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
 
-@pytest.mark.parametrize(("antialiased", "kind"), CASES)
-def test_the_algebra_between_the_kernels_is_right(replaced_kernels, monkeypatch, antialiased, kind):
+@pytest.mark.parametrize(("antialiased", "dilation", "kind"), CASES)
+def test_the_algebra_between_the_kernels_is_right(replaced_kernels, monkeypatch, antialiased, dilation, kind):
     gaussians, view, extra = random_gaussians(), viewport(), extra_variance(kind)
-    options: dict[str, Any] = {"antialiased": antialiased, "extra": extra, "background": BACKGROUND}
+    filters = {"dilation": dilation, "antialiased": antialiased}
+    options: dict[str, Any] = {**filters, "extra": extra, "background": BACKGROUND}
     expected, wanted = render_with_gradients("torch", gaussians, view, dtype=torch.float64, **options)
     # Through the twin's door, which lets float64 on the CPU pass, but into the gsplat back end.
     monkeypatch.setattr(reference, "rasterize", gsplat_backend.rasterize)
@@ -139,14 +141,17 @@ def test_the_algebra_between_the_kernels_is_right(replaced_kernels, monkeypatch,
     assert_gradients_agree(got, wanted, tolerance=1e-4)
 
 
-@pytest.mark.parametrize(("antialiased", "kind"), CASES)
-def test_between_the_kernels_all_is_on_the_device_and_nothing_waits(replaced_kernels, monkeypatch, antialiased, kind):
+@pytest.mark.parametrize(("antialiased", "dilation", "kind"), CASES)
+def test_between_the_kernels_all_is_on_the_device_and_nothing_waits(
+    replaced_kernels, monkeypatch, antialiased, dilation, kind
+):
     from gsplat.cuda import _wrapper as wrapper
 
     for name in ("fully_fused_projection", "isect_tiles", "isect_offset_encode", "rasterize_to_pixels"):
         monkeypatch.setattr(wrapper, name, there_and_back(getattr(wrapper, name)))
     gaussians, view, extra = random_gaussians(), viewport(), extra_variance(kind)
-    options: dict[str, Any] = {"antialiased": antialiased, "extra": extra, "background": BACKGROUND}
+    filters = {"dilation": dilation, "antialiased": antialiased}
+    options: dict[str, Any] = {**filters, "extra": extra, "background": BACKGROUND}
     extras = {"extra_variance": extra, "background": BACKGROUND}
     expected, wanted = render_with_gradients("torch", gaussians, view, dtype=torch.float32, **options)
     with pretended():
@@ -156,7 +161,7 @@ def test_between_the_kernels_all_is_on_the_device_and_nothing_waits(replaced_ker
         there = {key: None if value is None else value.to("cuda", torch.float32) for key, value in extras.items()}
         seen = replace(view, w2c=view.w2c.to("cuda", torch.float32))
         waits.clear()
-        render(Gaussians(**inputs), seen, backend="gsplat", antialiased=antialiased, **there)
+        render(Gaussians(**inputs), seen, backend="gsplat", **filters, **there)
         assert not waits
     assert_images_agree(actual, expected, tolerance=1e-5)
     assert_gradients_agree(got, wanted, tolerance=1e-3)
@@ -172,7 +177,7 @@ def test_light_from_outside_the_image_is_not_lost(replaced_kernels):
         sh=torch.zeros(1, 1, 3, dtype=torch.float64),
     )
     view = Viewport(128, 32, 100.0, 100.0, 0.0, 16.0, torch.eye(4, dtype=torch.float64))
-    options: dict[str, Any] = {"colors": None, "background": None, "antialiased": False}
+    options: dict[str, Any] = {"colors": None, "background": None, "dilation": 0.3, "antialiased": False}
     options |= {"near": 0.01, "offsets": None}
     extra = torch.full((1,), 25.0, dtype=torch.float64)
     sharp = reference.rasterize(gaussians, view, 0, extra_variance=None, **options)

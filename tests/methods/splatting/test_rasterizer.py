@@ -30,6 +30,8 @@ def test_gsplat_without_cuda_is_refused_and_not_replaced():
         ({"colors": torch.zeros(60, 4)}, r"colors has shape \(60, 4\)"),
         ({"background": torch.zeros(4)}, "background has shape"),
         ({"extra_variance": torch.zeros(60, 2)}, "extra_variance has shape"),
+        ({"dilation": 0.0}, "dilation is 0.0 px"),
+        ({"dilation": float("nan")}, "dilation is nan px"),
         ({"dtype": torch.float64}, "computes in float32"),
     ],
 )

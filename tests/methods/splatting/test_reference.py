@@ -10,11 +10,11 @@ from splatting_scenes import HEIGHT, WIDTH, extra_variance, leaves, random_gauss
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Viewport, render
 from methods.splatting.reference import project
-from methods.splatting.viewport import EPS2D, NEAR
+from methods.splatting.viewport import DILATION, NEAR
 
 
-@pytest.mark.parametrize("antialiased", [False, True])
-def test_projection_is_that_of_gsplat(antialiased):
+@pytest.mark.parametrize(("antialiased", "dilation"), [(False, 0.3), (True, 0.3), (True, 0.1)])
+def test_projection_is_that_of_gsplat(antialiased, dilation):
     impl = pytest.importorskip("gsplat.cuda._torch_impl")
     gaussians, view = random_gaussians(200), viewport()
     intrinsics = torch.tensor([[view.fx, 0, view.cx], [0, view.fy, view.cy], [0, 0, 1]], dtype=torch.float64)
@@ -26,9 +26,10 @@ def test_projection_is_that_of_gsplat(antialiased):
         intrinsics[None],
         view.width,
         view.height,
+        eps2d=dilation,
         calc_compensations=True,
     )
-    ours = project(gaussians, view, None, antialiased, NEAR)
+    ours = project(gaussians, view, None, dilation, antialiased, NEAR)
     drawn = ours.radii > 0
     assert 50 < drawn.sum() < 200
     assert torch.allclose(ours.means2d[drawn], means2d[0][drawn], rtol=1e-12, atol=1e-12)
@@ -84,7 +85,7 @@ AXIAL = Viewport(65, 65, 100.0, 100.0, 32.5, 32.5, torch.eye(4, dtype=torch.floa
 
 def test_one_gaussian_looks_as_the_formula_says():
     result = render(one_gaussian(0.2, 0.8), AXIAL, backend="torch")
-    variance = (100.0 * 0.2 / 5.0) ** 2 + EPS2D
+    variance = (100.0 * 0.2 / 5.0) ** 2 + DILATION
     assert result.alpha[32, 32].item() == pytest.approx(0.8)
     assert result.alpha[32, 37].item() == pytest.approx(0.8 * math.exp(-0.5 * 25.0 / variance))
     assert result.depth[32, 32].item() == pytest.approx(5.0)
@@ -106,7 +107,7 @@ def test_antialiasing_takes_back_the_light_of_the_dilation():
     fair = render(tiny, AXIAL, backend="torch", antialiased=True)
     variance = (100.0 * 0.005 / 5.0) ** 2
     ratio = (fair.alpha.max() / plain.alpha.max()).item()
-    assert ratio == pytest.approx(variance / (variance + EPS2D), rel=1e-6)
+    assert ratio == pytest.approx(variance / (variance + DILATION), rel=1e-6)
 
 
 def test_the_nearer_gaussian_hides_the_farther():
