@@ -100,8 +100,8 @@ _JOINT_OPTICS = Entry(
     licence="own implementation",
     trained_on="the photographs of the capture",
     status="ours",
-    version="1",
-    changes={"3dgs": {"light": "linear"}},
+    version="2",
+    changes={"3dgs": {"light": "linear", "dilation": 0.1}},
     studies=JOINT_OPTICS_STUDIES,
 )
 

@@ -5,6 +5,8 @@ What it changes against the seed paper (Zhao et al. 2025), whose blur is a netwo
 - It acts on the scene and not on its image, so what a blurred edge uncovers is rendered, not guessed.
 - Light adds up as light: the scene is held in linear light, and sRGB comes after the blur.
 - Its shape is the disk of the aperture, as far as Gaussian patches of it can tell (see `formation`).
+- A Gaussian is widened by 0.1 px^2 (Yu et al. 2024, Mip-Splatting) instead of 0.3: a photosite has 1 / 12 px^2, and
+  where the blur is mild, the lens would lack what the filter has too much.
 - There is no stage without blur: a scene fitted to blurred photographs has taken the blur for its own.
 
 Nothing is known of the lens but that it is one: poses and focal lengths in px come with the capture, as for every
