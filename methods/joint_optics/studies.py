@@ -35,10 +35,16 @@ STUDIES = {
             "2,000 steps": ("3dgs.steps=2000",),
             "stop by every seventh photograph": ("joint-optics.early_stop=7",),
             "focal plane bent by a network": ("joint-optics.residual=0.1",),
-            "filter of 0.3 px^2": ("3dgs.dilation=0.3",),
-            "filter of 0.05 px^2": ("3dgs.dilation=0.05",),
             "focus searched for twice as far": ("joint-optics.search_reach=2.0", "joint-optics.search_steps=49"),
             "full": (),
+        },
+    ),
+    "filter": Study(
+        title="How wide a filter the pixel is",
+        rows={
+            "0.3 px^2, as in 3DGS": ("3dgs.dilation=0.3",),
+            "0.05 px^2": ("3dgs.dilation=0.05",),
+            "full (0.1 px^2)": (),
         },
     ),
 }
