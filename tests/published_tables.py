@@ -11,6 +11,7 @@ from bench.perf import BENCHMARKS, rasterizer
 from datasets.synthesis import catalogue
 from methods import configuration, contestants
 from methods.restoration import checkpoint
+from methods.splatting import viewport
 from reports import ablation, leaderboard, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,6 +46,8 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/joint.md", "joint-scale"): scale(),
         ("docs/joint.md", "joint-controls"): controls(),
         ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens", "ablate-joint-optics"),
+        ("docs/joint.md", "joint-optics-filter"): study("joint-optics", "filter", "ablate-joint-optics-filter"),
+        ("docs/joint.md", "joint-filters"): filters(),
         ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates", "ablate-joint-optics"),
         ("docs/joint.md", "joint-components"): study("joint", "components", "ablate-joint"),
         ("docs/joint.md", "joint-kernel-size"): study("joint", "kernel-size", "ablate-joint"),
@@ -228,7 +231,8 @@ SCALES = (
     Scale("mild", "beetle-f5", "beetle, 128 px, f/5"),
     Scale("scale", "seed-320", "seed, 320 px"),
     Scale("paper-scale", "spider-paper", "spider, 800 px"),
-    Scale("paper-scale-dense", "spider-paper", "spider, 800 px, 40,424 Gaussians", ("joint-optics",)),
+    Scale("paper-scale-wide", "spider-paper", "the same, filter of 0.3 px²", ("joint-optics",)),
+    Scale("paper-scale-dense", "spider-paper", "the same, 40,424 Gaussians", ("joint-optics",)),
 )
 
 
@@ -258,6 +262,28 @@ def without_truth() -> str:
             }
         )
     return grid(rows)
+
+
+def filters() -> str:
+    """Novel views by the filter of the rasterizer (px^2), seed 0: of each contestant its own and the other one."""
+    found = [record for record in records.find(PUBLISHED / "demo") if record.method.name != "joint-optics"]
+    for folder in ("mild", "filter", "ablate-joint-optics-filter"):
+        found += records.find(PUBLISHED / folder)
+    found = [record for record in found if record.seed == 0]
+    rows = []
+    for name in ("3dgs", "joint-linear", "joint-optics", "sharp-3dgs"):
+        row = {"method": f"`{name}`"}
+        for capture, label in {"demo": "beetle", "beetle-f5": "beetle, f/5"}.items():
+            for width in (0.3, 0.1):
+                psnr = mean([record for record in found if dilation(record) == width], capture, name, "novel", "psnr")
+                row[f"{label}, {width} px²"] = f"{psnr:.2f}"
+        rows.append(row)
+    return grid(rows)
+
+
+def dilation(record: records.Record) -> object:
+    """px^2, of the rasterizer that made a record; 3DGS's before it was a setting."""
+    return record.method.config.get("3dgs", {}).get("dilation", viewport.DILATION)
 
 
 CONTROLS = {

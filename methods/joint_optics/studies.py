@@ -42,10 +42,9 @@ STUDIES = {
     "filter": Study(
         title="How wide a filter the pixel is",
         rows={
-            "0.3 px^2, as in 3DGS": ("3dgs.dilation=0.3",),
-            "0.2 px^2": ("3dgs.dilation=0.2",),
-            "0.05 px^2": ("3dgs.dilation=0.05",),
-            "full (0.1 px^2)": (),
+            "0.3 px², as in 3DGS": ("3dgs.dilation=0.3",),
+            "0.05 px²": ("3dgs.dilation=0.05",),
+            "full (0.1 px²)": (),
         },
     ),
 }

@@ -44,7 +44,7 @@ def scene() -> LensedScene:
         fx = OPTICS.lens(focus[name]).focal_length_px
         pose = look_at(DISTANCE * (across + np.array([0.0, 0.0, np.sin(elevation)])), np.zeros(3))
         cameras[name] = Camera(*SIZE, fx, fx, SIZE[0] / 2, SIZE[1] / 2, pose)
-    config = SplattingConfig(1, 1, 1, light="linear")
+    config = SplattingConfig(1, 1, 1, light="linear", dilation=0.1)
     aperture = OPTICS.lens(DISTANCE).aperture_radius
     return LensedScene(ball(), cameras, BACKDROPS["gray"], config, "cpu", focus, aperture)
 

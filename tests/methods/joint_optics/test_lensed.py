@@ -70,6 +70,14 @@ def test_it_survives_the_way_to_disk_and_back(scene: LensedScene, tmp_path: Path
     np.testing.assert_allclose(again.photograph(again.cameras[name], 112.0), scene.photograph(camera, 112.0), atol=1e-5)
 
 
+def test_a_scene_of_an_earlier_version_had_the_filter_of_3dgs(scene: LensedScene, tmp_path: Path) -> None:
+    scene.save(tmp_path)
+    document = json.loads((tmp_path / LENS).read_text())
+    assert document.pop("dilation") == LensedScene.load(tmp_path).config.dilation == 0.1
+    (tmp_path / LENS).write_text(json.dumps(document))
+    assert LensedScene.load(tmp_path).config.dilation == 0.3
+
+
 @pytest.mark.parametrize("name", [PLY, LENS])
 def test_a_folder_without_a_scene_is_refused(scene: LensedScene, tmp_path: Path, name: str) -> None:
     scene.save(tmp_path)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,17 @@ from captures import write_tiny_capture
 
 from datasets.capture import BACKDROPS, Photographs
 from datasets.captures import open_capture
+from datasets.errors import InputError
 from methods.contestant import Diverged
 from methods.splatting import sh
+from methods.splatting import splats as splatted
+from methods.splatting import train as training
 from methods.splatting.bounds import Bounds
 from methods.splatting.config import SplattingConfig
 from methods.splatting.formation import Pinhole, background_in, target_of
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.losses import photometric
+from methods.splatting.rasterizer import Render, render
 from methods.splatting.splats import Splats
 from methods.splatting.train import train
 
@@ -191,6 +196,31 @@ def test_no_axis_falls_below_the_floor(photographs: Photographs) -> None:
     assert fitted.scales.min() >= 0.6 * pixel * (1 - 1e-5)
     free = train(photographs, replace(CONFIG, steps=60), seed=0, device="cpu")
     assert free.scales.min() < 0.6 * pixel
+
+
+def test_the_filter_is_that_of_the_configuration_in_training_and_after(
+    photographs: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, steps=2, dilation=0.1)
+    used = []
+
+    def spied(*arguments: Any, **options: Any) -> Render:
+        used.append(options["dilation"])
+        return render(*arguments, **options)
+
+    for module in (training, splatted):
+        monkeypatch.setattr(module, "render", spied)
+    gaussians = train(photographs, config, seed=0, device="cpu")
+    assert used == [0.1, 0.1]
+    scene = Splats(gaussians, photographs.cameras, photographs.background, config, "cpu")
+    scene.render(photographs.views[0].camera)
+    assert used == [0.1, 0.1, 0.1]
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"max_gaussians": 1}, {"sh_degree": 4}, {"dilation": 0.0}])
+def test_settings_that_make_no_sense_are_told(wrong: dict[str, int | float]) -> None:
+    with pytest.raises(InputError, match=r"must be|is more than|is not one of"):
+        replace(CONFIG, **wrong)
 
 
 def test_who_watches_sees_the_scene_now_and_then_and_at_the_end(photographs: Photographs) -> None:
