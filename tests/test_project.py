@@ -1,8 +1,9 @@
-"""The rules of the project itself: layout, layers, style, types, and a command line that answers at once."""
+"""The rules of the project itself: layout, layers, style, types, and how fast the command line answers."""
 
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_the_top_level_is_what_it_says() -> None:
     }
 
 
+def fastest(*command: str, repeats: int = 12) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -58,12 +68,8 @@ def test_the_top_level_is_what_it_says() -> None:
     ids=" ".join,
 )
 def test_listing_answers_at_once(words: tuple[str, ...]) -> None:
-    """What takes long to import is not imported: they take as long as Python itself and a tenth of a second."""
-    done = run(sys.executable, "-X", "importtime", tool("bench"), *words)
-    assert done.returncode == 0, done.stderr
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.split("\n")}
-    assert "bench" in imported
-    assert not imported & {"torch", "numpy", "numba", "bpy", "cv2", "scipy", "skimage", "pandas", "pydantic", "rich"}
+    """In less than six times what Python takes to do nothing, so no torch, no Blender, no numpy."""
+    assert fastest(tool("bench"), *words) < 6 * fastest(sys.executable, "-c", "pass")
 
 
 def test_no_text_names_a_machine_or_a_package_host() -> None:
