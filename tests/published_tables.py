@@ -11,7 +11,7 @@ from bench.perf import BENCHMARKS, rasterizer
 from datasets.synthesis import catalogue
 from methods import configuration, contestants
 from methods.restoration import checkpoint
-from methods.splatting import viewport
+from methods.splatting.config import DILATION
 from reports import ablation, leaderboard, records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -283,7 +283,7 @@ def filters() -> str:
 
 def dilation(record: records.Record) -> object:
     """px^2, of the rasterizer that made a record; 3DGS's before it was a setting."""
-    return record.method.config.get("3dgs", {}).get("dilation", viewport.DILATION)
+    return record.method.config.get("3dgs", {}).get("dilation", DILATION)
 
 
 CONTROLS = {

@@ -19,12 +19,11 @@ from datasets.errors import InputError
 from methods.defocus.lens import FocusedLens
 from methods.defocus.scene import Aperture, SceneBlur, Shot
 from methods.light import linear_to_srgb
-from methods.splatting.config import SplattingConfig
+from methods.splatting.config import DILATION, SplattingConfig
 from methods.splatting.formation import background_in, viewport
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Render
 from methods.splatting.splats import Splats
-from methods.splatting.viewport import DILATION
 
 PLY, LENS = "point_cloud.ply", "lens.json"
 POINTS = 61  # of the lens, in pictures that are looked at

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from datasets.errors import InputError
-from methods.splatting.viewport import DILATION
+
+# px^2 added to every projected covariance, in 3DGS and gsplat: a Gaussian is never much thinner than a pixel.
+DILATION = 0.3
 
 
 @dataclass(frozen=True)

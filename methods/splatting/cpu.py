@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from methods.splatting import cpu_binning, cpu_projection, cpu_tiles, jit
+from methods.splatting.config import DILATION
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.parallel import run
 from methods.splatting.reference import frustum_limits
-from methods.splatting.viewport import DILATION, NEAR, Render, Viewport
+from methods.splatting.viewport import NEAR, Render, Viewport
 
 # Parts per thread: enough that one slow part does not keep the others waiting.
 _PARTS = 4

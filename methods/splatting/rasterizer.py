@@ -14,8 +14,9 @@ import math
 import torch
 from torch import Tensor
 
+from methods.splatting.config import DILATION
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.viewport import DILATION, NEAR, Render, Viewport
+from methods.splatting.viewport import NEAR, Render, Viewport
 
 __all__ = ["BACKENDS", "Render", "Viewport", "render", "resolve_backend"]
 

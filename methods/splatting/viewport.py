@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 # The constants of gsplat 1.5 (and, but for the clamp, of 3DGS), so that images agree between back ends.
-DILATION = 0.3  # px^2 added to every projected covariance: a Gaussian is never much thinner than a pixel
 ALPHA_MIN = 1.0 / 255.0  # contributions below one 8-bit step are skipped
 ALPHA_MAX = 0.999
 TRANSMITTANCE_MIN = 1e-4  # a pixel is finished by the Gaussian that would bring it to this or below (exclusive)

@@ -140,7 +140,7 @@ def test_networks_restore_and_tell_the_blur(cuda, architecture):
     for tile in (32, 0):
         restorer = Restorer(network, 24, tile)
         assert restorer.restore(image).shape == image.shape
-        if architecture == "nrknet" or architecture == "kernel-guided":
+        if architecture in ("nrknet", "kernel-guided"):
             blur = restorer.blur(image)
             assert blur.blur(image).shape == image.shape
     if architecture == "restormer":

@@ -7,10 +7,11 @@ import pytest
 import torch
 from splatting_scenes import HEIGHT, WIDTH, extra_variance, leaves, random_gaussians, viewport
 
+from methods.splatting.config import DILATION
 from methods.splatting.gaussians import Gaussians
 from methods.splatting.rasterizer import Viewport, render
 from methods.splatting.reference import project
-from methods.splatting.viewport import DILATION, NEAR
+from methods.splatting.viewport import NEAR
 
 
 @pytest.mark.parametrize(("antialiased", "dilation"), [(False, 0.3), (True, 0.3), (True, 0.1)])
