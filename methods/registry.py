@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any, Generic, Protocol, TypeVar
@@ -48,6 +47,8 @@ class Registry(Generic[E]):
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about a wrong name: the nearest known one, or all of them."""
+    import difflib  # only where a name is wrong: listing must stay instant
+
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}."

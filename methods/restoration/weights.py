@@ -1,16 +1,15 @@
 """The store of released weights: files that their authors published and the user fetched, checked, kept unchanged.
 
 NAME is one of `architectures.RELEASES`. NAME.weights is the authors' file byte by byte; NAME.json tells its SHA-256,
-what it was called, and how many parameters it holds. Importing this module costs no torch.
+what it was called, and how many parameters it holds. Importing this module costs no torch, nor
+what only adding a file needs.
 """
 
 import hashlib
 import io
 import json
 import os
-import pickle
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -142,6 +141,8 @@ def _note(name: str) -> dict[str, Any]:
 
 def _store(name: str, data: bytes, note: Mapping[str, Any]) -> None:
     """Write NAME.weights and NAME.json, each whole or not at all."""
+    import tempfile
+
     folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=folder()) as partial:
         weights, facts = Path(partial) / "weights", Path(partial) / "json"
@@ -193,6 +194,8 @@ def _safetensors(file: Path, data: bytes) -> Any:
 
 
 def _unpickled(file: Path, data: bytes) -> Any:
+    import pickle
+
     import torch
 
     try:
