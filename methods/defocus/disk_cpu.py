@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from methods.defocus import disk_cpu_kernels as kernels
-from methods.splatting.parallel import run
+from methods.splatting.parallel import FEWEST_ROWS, bounds, run
 
-# Parts per thread, so that one slow part does not keep the others waiting; and the least work worth a part.
-_PARTS, _FEWEST_ROWS, _FEWEST_PIXELS = 4, 32, 256
+_FEWEST_PIXELS = 256  # worth a thread
 
 
 def spread(values: Tensor, rim: Tensor, index: Tensor, height: int, width: int) -> Tensor:
@@ -21,7 +19,7 @@ def spread(values: Tensor, rim: Tensor, index: Tensor, height: int, width: int) 
     out = np.empty((height, width, values.shape[1]), np.float32)
     run(
         kernels.spread,
-        _parts(height, _FEWEST_ROWS),
+        bounds(height, FEWEST_ROWS),
         (_array(values), _array(rim), index.numpy(), _reach(rim), out),
     )
     return torch.from_numpy(out)
@@ -37,7 +35,7 @@ def collect(upstream: Tensor, values: Tensor, rim: Tensor, index: Tensor) -> tup
     d_rim = np.empty(len(rim), np.float64)
     run(
         kernels.collect,
-        _parts(len(rim), _FEWEST_PIXELS),
+        bounds(len(rim), _FEWEST_PIXELS),
         (sums, _array(values), _array(rim), index.numpy(), _reach(rim), d_values, d_rim),
     )
     return torch.from_numpy(d_values).float(), torch.from_numpy(d_rim).float()
@@ -50,13 +48,6 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 def _reach(rim: Tensor) -> int:
     return math.ceil(float(rim.detach().max())) if len(rim) else 0
-
-
-def _parts(count: int, fewest: int) -> np.ndarray:
-    """Boundaries of the parts into which `count` rows or pixels are divided."""
-    threads = numba.get_num_threads()
-    parts = max(1, min(threads * _PARTS, count // fewest)) if threads > 1 else 1
-    return np.arange(parts + 1) * count // parts
 
 
 def warmup() -> None:

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from methods.defocus import gauss_cpu_kernels as kernels
-from methods.splatting.parallel import run
+from methods.splatting.parallel import FEWEST_ROWS, bounds, run
 
 _LANES = kernels.LANES
 _NOTHING = np.empty((0, 0, 0), np.float32)
-# Parts per thread, so that one slow part does not keep the others waiting; and the fewest rows worth a part.
-_PARTS, _FEWEST_ROWS = 4, 32
 
 
 def gather(image: Tensor, sigma: Tensor, k: int) -> Tensor:
     """[H, W, C] of [H, W, C], with the kernels of the pixels that gather."""
     out = _like(image)
-    run(kernels.gather, _bands(image), (_planes(image, k), _rows(sigma), k, out))
+    run(kernels.gather, bounds(len(image), FEWEST_ROWS), (_planes(image, k), _rows(sigma), k, out))
     return _image(out, image)
 
 
 def scatter(image: Tensor, sigma: Tensor, k: int) -> Tensor:
     """[H, W, C] of [H, W, C], with the kernels of the pixels that spread."""
     out = _like(image, np.zeros)
-    run(kernels.scatter, _bands(image), (_planes(image, k), _rows(sigma), k, out))
+    run(kernels.scatter, bounds(len(image), FEWEST_ROWS), (_planes(image, k), _rows(sigma), k, out))
     return _image(out, image)
 
 
@@ -49,17 +46,10 @@ def _slope(image: Tensor, sigma: Tensor, k: int, other: Tensor, out: np.ndarray)
     slope = np.empty_like(widths)
     run(
         kernels.gather_with_slope,
-        _bands(image),
+        bounds(len(image), FEWEST_ROWS),
         (_planes(image, k), widths, k, _planes(other, 0), out, slope),
     )
     return torch.from_numpy(slope[:, : sigma.shape[1]]).contiguous()
-
-
-def _bands(image: Tensor) -> np.ndarray:
-    """Boundaries of the bands of rows into which the work is divided."""
-    height, threads = image.shape[0], numba.get_num_threads()
-    parts = max(1, min(threads * _PARTS, height // _FEWEST_ROWS)) if threads > 1 else 1
-    return np.arange(parts + 1) * height // parts
 
 
 def _planes(image: Tensor, k: int) -> np.ndarray:

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,12 +19,10 @@ from torch import Tensor
 from methods.splatting import cpu_binning, cpu_projection, cpu_tiles, jit
 from methods.splatting.config import DILATION
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.parallel import run
+from methods.splatting.parallel import bounds, parts_of, run
 from methods.splatting.reference import frustum_limits
 from methods.splatting.viewport import NEAR, Render, Viewport
 
-# Parts per thread: enough that one slow part does not keep the others waiting.
-_PARTS = 4
 # Less than this in one part is not worth a thread, whose start costs about 50 us.
 _FEWEST_GAUSSIANS = 16_384
 _FEWEST_SLOTS = 4_096
@@ -97,7 +94,7 @@ class _Rasterize(torch.autograd.Function):
         radii = np.empty(rows, np.int32)
         run(
             cpu_projection.project_forward,
-            _parts(rows),
+            bounds(rows, _FEWEST_GAUSSIANS),
             (*inputs, degree, extra_array, offset_array, w2c, camera, antialiased, table, means2d, radii),
         )
         table[n:, cpu_projection.TILES_X] = 0.0
@@ -111,7 +108,7 @@ class _Rasterize(torch.autograd.Function):
         entry_end = np.empty(rows, np.int64)
         run(
             cpu_binning.find_entries,
-            _parts(rows),
+            bounds(rows, _FEWEST_GAUSSIANS),
             (entry_start, table, tiles_x, entry_tile, entry_mask, entry_end),
         )
         order = np.empty(rows, np.int32)
@@ -205,7 +202,7 @@ class _Rasterize(torch.autograd.Function):
         extra_array = _rows(extra, rows).reshape(rows, -1) if extra is not None else _NO_EXTRA
         run(
             cpu_projection.project_backward,
-            _parts(rows),
+            bounds(rows, _FEWEST_GAUSSIANS),
             (
                 entry_start,
                 entry_end,
@@ -273,23 +270,13 @@ def _camera_vector(viewport: Viewport, near: float, dilation: float) -> np.ndarr
     return np.array([*values, viewport.width, viewport.height, *center, dilation], np.float32)
 
 
-def _parts(count: int) -> np.ndarray:
-    """Boundaries of the parts into which the work on `count` Gaussians is divided."""
-    threads = numba.get_num_threads()
-    if threads == 1:
-        return np.array([0, count])
-    parts = max(1, min(threads * _PARTS, count // _FEWEST_GAUSSIANS))
-    return np.arange(parts + 1) * count // parts
-
-
 def _parts_of_tiles(tile_start: np.ndarray) -> np.ndarray:
     """Boundaries of runs of tiles that hold about equal numbers of slots."""
     tiles = len(tile_start) - 1
-    threads = numba.get_num_threads()
     # A tile costs something even when it is empty.
     work = tile_start + np.arange(tiles + 1) * 32
-    parts = max(1, min(threads * _PARTS, int(work[-1]) // _FEWEST_SLOTS))
-    if threads == 1 or parts == 1:
+    parts = parts_of(int(work[-1]), _FEWEST_SLOTS)
+    if parts == 1:
         return np.array([0, tiles])
     inner = np.searchsorted(work, np.arange(1, parts) * work[-1] // parts)
     return np.concatenate([[0], inner, [tiles]])

@@ -25,7 +25,7 @@ from numba.core import config as numba_config
 _HERE = Path(__file__).parent
 # Its attributes are made at run time, which type checkers do not see.
 config: Any = numba_config
-_SOURCES = ("jit.py", "simd.py", "cpu_projection.py", "cpu_binning.py", "cpu_tiles.py")
+_SOURCES = ("jit.py", "simd.py", "cpu_projection.py", "cpu_binning.py", "cpu_tiles.py", "ssim_cpu.py", "losses.py")
 
 
 @functools.cache

@@ -186,7 +186,7 @@ def test_true_radii_reproduce_the_demos_photographs():
 def test_same_bits_from_run_to_run_and_for_any_parts(monkeypatch):
     inputs = scene()
     whole = with_gradients(inputs)
-    monkeypatch.setattr(disk_cpu, "_parts", lambda count, fewest: [0, count // 3, count // 3 + 1, count])
+    monkeypatch.setattr(disk_cpu, "bounds", lambda count, fewest: [0, count // 3, count // 3 + 1, count])
     assert all(torch.equal(a, b) for a, b in zip(with_gradients(inputs), whole, strict=True))
 
 

@@ -1,5 +1,6 @@
 """The photometric loss against an independent implementation, and its gradient."""
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -42,3 +43,35 @@ def test_the_loss_mixes_l1_and_dssim_by_its_weight() -> None:
 def test_the_gradient_of_ssim_is_right() -> None:
     x, y = (torch.tensor(image) for image in pair(13, 12))
     assert torch.autograd.gradcheck(lambda image: ssim(image, Reference.of(y)), x.requires_grad_())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (13, 12), (40, 25), (70, 64)])
+def test_the_kernels_of_the_cpu_give_the_ssim_and_the_gradient_of_the_twin(size: tuple[int, int]) -> None:
+    x, y = (torch.tensor(image) for image in pair(*size))
+    found, expected = x.float().requires_grad_(), x.clone().requires_grad_()
+    value, wanted = ssim(found, Reference.of(y.float())), ssim(expected, Reference.of(y))
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(wanted.item(), abs=1e-6)
+    (2 * value).backward()
+    (2 * wanted).backward()
+    assert found.grad is not None
+    assert expected.grad is not None
+    assert (found.grad - expected.grad).abs().max() < 1e-5 * expected.grad.abs().max()
+
+
+def test_the_kernels_give_the_same_bits_for_any_number_of_threads() -> None:
+    x, y = (torch.tensor(image).float() for image in pair(200, 40))
+    reference, before = Reference.of(y), numba.get_num_threads()
+    results = []
+    try:
+        for threads in (1, numba.config.NUMBA_NUM_THREADS):
+            numba.set_num_threads(threads)
+            image = x.clone().requires_grad_()
+            value = ssim(image, reference)
+            value.backward()
+            results.append((value.detach(), image.grad))
+    finally:
+        numba.set_num_threads(before)
+    (one, slope), (many, slopes) = results
+    assert torch.equal(one, many)
+    assert torch.equal(slope, slopes)
