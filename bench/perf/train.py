@@ -18,7 +18,7 @@ from methods.defocus.lens import FocusedLens
 from methods.defocus.scene import GAUSS_COC, Aperture, Blurred, GatherGauss, ScatterGauss, SceneBlur, Shot
 from methods.light import linear_to_srgb
 from methods.splatting.gaussians import Gaussians
-from methods.splatting.losses import Reference, photometric
+from methods.splatting.losses import Reference, photometric, ssim, ssim_in_torch
 from methods.splatting.rasterizer import Render, render, resolve_backend
 from methods.splatting.train import warm_up
 
@@ -45,7 +45,8 @@ def measure(
     stay as they are. The least of `repeats` steps counts, after one that does not, and the blurs take turns.
 
     sizes: pairs (number of Gaussians, image side in px). Returns a JSON-able dict: "environment", and "rows" with
-    `ms` per blur and `share`, the fraction of the step that the blur is.
+    `ms` per blur, `share`, the fraction of the step that the blur is, and `ssim`: ms of the loss's SSIM with its
+    gradient, as the step has it and by PyTorch's own operations.
     """
     rows = []
     for device in here(devices):
@@ -56,7 +57,8 @@ def measure(
                 progress(f"{device}, {n} Gaussians, {px} x {px} px")
             ms = _times(n, px, device, repeats)
             share = {name: 1 - ms["none"] / value for name, value in ms.items()}
-            rows.append({"device": device, "n": n, "px": px, "ms": ms, "share": share})
+            row = {"device": device, "n": n, "px": px, "ms": ms, "share": share}
+            rows.append({**row, "ssim": _ssim_times(px, device, repeats)})
     return {"benchmark": "train", "repeats": repeats, "environment": environment(), "rows": rows}
 
 
@@ -67,6 +69,8 @@ def table(result: dict[str, Any]) -> list[dict[str, str]]:
         line = {"device": row["device"], "Gaussians": str(row["n"]), "px": str(row["px"])}
         for name, ms in row["ms"].items():
             line[f"{name} ms"] = f"{ms:.2f}" if name == "none" else f"{ms:.2f} ({100 * row['share'][name]:.0f} %)"
+        for name, ms in row["ssim"].items():
+            line[f"{name} ms"] = f"{ms:.2f}"
         lines.append(line)
     return lines
 
@@ -116,3 +120,22 @@ def _times(n: int, px: int, device: str, repeats: int) -> dict[str, float]:
             step(blur)
             best[name] = min(best[name], time.perf_counter() - start)
     return {name: 1e3 * seconds for name, seconds in best.items()}
+
+
+def _ssim_times(px: int, device: str, repeats: int) -> dict[str, float]:
+    """Least time in ms of SSIM and its gradient, as the loss has it and as PyTorch has it."""
+    random = torch.Generator().manual_seed(0)
+    image = torch.rand(px, px, 3, generator=random).to(device).requires_grad_()
+    photograph = Reference.of(torch.rand(px, px, 3, generator=random).to(device))
+    best = {}
+    for name, similarity in {"SSIM": ssim, "SSIM in torch": ssim_in_torch}.items():
+        similarity(image, photograph).backward()
+        seconds = math.inf
+        for _ in range(repeats):
+            start = time.perf_counter()
+            similarity(image, photograph).backward()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            seconds = min(seconds, time.perf_counter() - start)
+        best[name] = 1e3 * seconds
+    return best

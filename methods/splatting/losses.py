@@ -73,6 +73,11 @@ def ssim(image: Tensor, reference: Reference) -> Tensor:
         from methods.splatting import ssim_cpu
 
         return ssim_cpu.ssim(image, reference.planes)
+    return ssim_in_torch(image, reference)
+
+
+def ssim_in_torch(image: Tensor, reference: Reference) -> Tensor:
+    """The same by PyTorch's own operations, on any device and in any precision."""
     x, y = image.permute(2, 0, 1), reference.image.permute(2, 0, 1)
     mean, square, product = _filtered(torch.cat([x, x * x, x * y])).chunk(3)
     variance, covariance = square - mean**2, product - mean * reference.mean

@@ -5,7 +5,7 @@ product p of every window, and from them SSIM and its derivatives by m, s and p.
 is its own adjoint, and the second pass filters these three: dx = F(dm) + 2 x F(ds) + y F(dp).
 
 A window is summed in one order, whatever the bands of rows, so results are bitwise the same for any number of
-threads. `methods.splatting.losses.ssim` in float64 is the slow twin. Planes are [C, H, 16 B], zeros beyond the image.
+threads. The slow twin is `methods.splatting.losses.ssim_in_torch`. Planes are [C, H, 16 B], zeros beyond the image.
 """
 
 from __future__ import annotations

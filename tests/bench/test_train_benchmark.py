@@ -19,3 +19,5 @@ def test_a_measurement_is_json_and_a_table():
     assert (line["device"], line["Gaussians"], line["px"]) == ("cpu", "200", "32")
     assert float(line["none ms"]) > 0
     assert "%" in line["gauss-coc ms"]
+    assert set(row["ssim"]) == {"SSIM", "SSIM in torch"}
+    assert float(line["SSIM ms"]) > 0
