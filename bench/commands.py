@@ -96,8 +96,8 @@ def _compete(
 
     console = Console(stderr=True)
     kind, chosen, workers = budget
-    parsed_seeds, parsed_changes = _seeds(seeds), configuration.parse_changes(changes)
     entries = [(name, contestants.find(name)) for name in _methods(methods)]
+    parsed_seeds, parsed_changes = _seeds(seeds), configuration.parse_changes(changes)
     rules = _protocol(protocol)
     reblurs = rules == "paper" and any("kernel" in entry.outputs for _, entry in entries)
     if reblurs and CLEAN_SOURCE not in [entry.name for _, entry in entries]:
@@ -379,18 +379,22 @@ def _seeds(text: str) -> list[int]:
 
 
 def _write_comparison(folder: Path, capture: Any, found: list[Any]) -> None:
-    """The picture of one capture of a run, contestants from worst to best beside the truth where there is any."""
-    from bench.comparison import write_comparison
+    """The picture of one view of a capture of a run: contestants, from the worst to the best over all views, with their
+    scores on this one, and the truth where there is any."""
+    from bench.comparison import shown_view, write_comparison
     from reports import leaderboard
 
     here = [record for record in found if record.capture.name == capture.name and record.status == "ok"]
+    metric, shown = "psnr" if capture.has_truth else "in_focus_psnr", shown_view(capture).name
     renders = []
     for row in reversed(leaderboard.rows(here)):
-        interval = row.scores["psnr" if capture.has_truth else "in_focus_psnr"]
-        seed = min(record.seed for record in here if record.method.name == row.method)
-        if interval:
-            job = folder / "jobs" / capture.name / row.method / f"seed{seed}"
-            renders.append((f"{row.method}  {interval.mean:.1f} dB", job))
+        if row.scores[metric]:
+            record = min(
+                (record for record in here if record.method.name == row.method), key=lambda record: record.seed
+            )
+            job = folder / "jobs" / capture.name / row.method / f"seed{record.seed}"
+            own = [v.value for v in record.values if (v.track, v.metric, v.view) == ("novel", metric, shown)]
+            renders.append((f"{row.method}  {own[0]:.1f} dB" if own else row.method, job))
     write_comparison(folder / f"comparison-{capture.name}.png", capture, renders)
 
 

@@ -17,15 +17,13 @@ BACKDROP = (24, 24, 24)
 
 
 def write_comparison(path: Path, capture: Capture, renders: Sequence[tuple[str, Path]]) -> bool:
-    """Write a PNG: photograph, renders in the given order as (label, folder of the job), and the sharp twin if any.
-
-    Shows the held-out view whose photograph is the most defocused, or, without truth to tell, the least sharp. False,
-    and nothing written, if nobody has renders.
+    """Write a PNG of `shown_view`: photograph, renders in the given order as (label, folder of the job), and the sharp
+    twin if any. False, and nothing written, if nobody has renders.
     """
     renders = [(label, folder) for label, folder in renders if (folder / "novel").is_dir()]
     if not renders:
         return False
-    view = most_defocused(capture.test) if capture.has_truth else least_sharp(capture.test)
+    view = shown_view(capture)
     cells = [("photograph", view.photograph().image)]
     cells += [(label, read_rgb(folder / "novel" / f"{view.name}.png")) for label, folder in renders]
     if capture.has_truth:
@@ -33,6 +31,11 @@ def write_comparison(path: Path, capture: Capture, renders: Sequence[tuple[str, 
         cells = [(label, image[box]) for label, image in [*cells, ("sharp twin", view.truth().sharp)]]
     save(sheet(cells), path)
     return True
+
+
+def shown_view(capture: Capture) -> View:
+    """The held-out view whose photograph is the most defocused, or, without truth to tell, the least sharp."""
+    return most_defocused(capture.test) if capture.has_truth else least_sharp(capture.test)
 
 
 def save(picture: Image.Image, path: Path) -> None:
@@ -68,15 +71,15 @@ def object_box(view: View) -> tuple[slice, slice]:
 
 def sheet(cells: Sequence[tuple[str, np.ndarray]], columns: int | None = None) -> Image.Image:
     """Images [H, W, 3] uint8 of one size with their labels, enlarged to be legible or reduced to fit, in so many
-    columns (None: in as many as fit)."""
+    columns (None: in as few rows as fit, evenly filled)."""
     height, width = cells[0][1].shape[:2]
     longer = max(height, width)
     scale = min(max(1, round(SIDE / longer)), LARGEST / longer)
     height, width = max(1, round(scale * height)), max(1, round(scale * width))
     # Whole-number enlargement without interpolation, so that pixels stay what they are.
     resampling = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX
-    columns = columns or min(len(cells), max(3, 1600 // (width + GAP)))
-    rows = -(-len(cells) // columns)
+    rows = -(-len(cells) // (columns or max(3, 1600 // (width + GAP))))
+    columns = columns or -(-len(cells) // rows)
     size = (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP)
     picture = Image.new("RGB", size, BACKDROP)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=14)

@@ -54,10 +54,8 @@ def metrics() -> list[dict[str, Any]]:
     """The metrics of the leaderboard."""
     from bench.metric_table import METRICS
 
-    return [
-        {"name": m.name, "better": m.better, "unit": m.unit, "version": m.version, "title": m.title}
-        for m in METRICS.values()
-    ]
+    keys = ("name", "better", "unit", "version", "title", "implementation")
+    return [{key: getattr(metric, key) for key in keys} for metric in METRICS.values()]
 
 
 def presets() -> list[dict[str, Any]]:
@@ -106,7 +104,7 @@ def main(argv: list[str]) -> int:
         print(json.dumps(rows, indent=1))
     else:
         # The long fields are for --json.
-        hidden = ("citation", "licence", "version", "oracle", "path")
+        hidden = ("citation", "licence", "version", "oracle", "path", "implementation")
         show(rows, *[column for column in (rows[0] if rows else ()) if column not in hidden])
     return 0
 

@@ -12,6 +12,7 @@ from methods.joint_optics.lensed import LENS, LensedScene
 from reports import records
 
 FRAMES_PER_SECOND = 12
+PREFERRED = "joint-optics"
 
 
 def refocus(
@@ -66,16 +67,23 @@ def refocus(
 
 
 def model_in(run: Path) -> Path:
-    """The one folder at or below `run` that holds a scene with its lens. Raises InputError unless there is one."""
+    """The folder at or below `run` that holds a scene with its lens; of several, the first seed's of `PREFERRED`.
+
+    Raises InputError if there is none, or several between which that does not choose.
+    """
     if not run.is_dir():
         raise InputError(f"There is no folder {run}.")
     found = sorted(path.parent for path in run.rglob(LENS) if not any(p.startswith(".") for p in path.parts))
     if not found:
-        raise InputError(f"{run} holds no scene with its lens; bench run --methods joint-optics makes one.")
-    if len(found) > 1:
-        names = ", ".join(str(path.relative_to(run)) for path in found)
-        raise InputError(f"{run} holds {len(found)} scenes with their lens; name one of them: {names}.")
-    return found[0]
+        raise InputError(f"{run} holds no scene with its lens; bench run --methods {PREFERRED} makes one.")
+    if len(found) == 1:
+        return found[0]
+    # RUN/jobs/CAPTURE/METHOD/seedN/model
+    preferred = [path for path in found if path.parent.parent.name == PREFERRED]
+    if preferred and len({path.parents[2] for path in preferred}) == 1:
+        return min(preferred, key=lambda path: int(path.parent.name.removeprefix("seed")))
+    names = ", ".join(str(path.relative_to(run)) for path in found)
+    raise InputError(f"{run} holds {len(found)} scenes with their lens; name one of them: {names}.")
 
 
 def known_focal_length(model: Path) -> float:

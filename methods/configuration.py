@@ -17,7 +17,7 @@ PRESETS = {
     "paper": "30,000 steps as in the papers; the default with CUDA",
 }
 
-# The dataclass that a family's files fill.
+# The dataclass that a family's files fill; `add` adds those of entries from elsewhere.
 KINDS = {
     "3dgs": "methods.splatting.config:SplattingConfig",
     "joint": "methods.joint.method:JointConfig",
@@ -30,8 +30,29 @@ KINDS = {
 T = TypeVar("T")
 
 
+def add(family: str, kind: str) -> None:
+    """Let there be a family without files, whose dataclass is "module:class", not imported yet.
+
+    Raises InputError if there is another of that name.
+    """
+    if KINDS.setdefault(family, kind) != kind:
+        raise InputError(f"There is a family of configurations {family} already.")
+
+
+def kind_of(family: str) -> type[Any]:
+    """The frozen dataclass of a family. Raises InputError if it does not import, or is none."""
+    try:
+        kind = load(KINDS[family])
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"The settings {family} are {KINDS[family]}, which does not import: {error}.") from error
+    if not (isinstance(kind, type) and is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        raise InputError(f"The settings {family} are {KINDS[family]}, which is no frozen dataclass.")
+    return kind
+
+
 def read(family: str, preset: str) -> dict[str, Any]:
-    """What FAMILY/PRESET.yaml says, or FAMILY/any.yaml where a family does not depend on the budget.
+    """What FAMILY/PRESET.yaml says, or FAMILY/any.yaml where a family does not depend on the budget; nothing of a
+    family without files.
 
     Raises InputError for an unknown preset.
     """
@@ -43,6 +64,8 @@ def read(family: str, preset: str) -> dict[str, Any]:
         raise InputError(f"There is no family of configurations {family}; {suggestion(family, KINDS)}")
     path = ROOT / family / f"{preset}.yaml"
     path = path if path.exists() else path.with_name("any.yaml")
+    if not path.parent.exists():
+        return {}
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
 
 
@@ -68,7 +91,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise InputError(f"--set {text} is not of the form FAMILY.SETTING=VALUE.")
         if family not in KINDS:
             raise InputError(f"--set {text}: there is no family {family}; {suggestion(family, KINDS)}")
-        known = [f.name for f in fields(load(KINDS[family]))]
+        known = [f.name for f in fields(kind_of(family))]
         if key not in known:
             raise InputError(f"--set {text}: {family} has no setting {key}; {suggestion(key, known)}")
         changes.setdefault(family, {})[key] = yaml.safe_load(value)
@@ -77,7 +100,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def check(family: str, values: Mapping[str, Any]) -> None:
     """Raise InputError, in one sentence, if `values` are no configuration of `family`."""
-    build(load(KINDS[family]), values)
+    build(kind_of(family), values)
 
 
 def digest(configs: Mapping[str, Mapping[str, Any]]) -> str:

@@ -56,6 +56,8 @@ class Entry(NamedTuple):
     published: the source's own numbers, as {"data": ..., "psnr": ...}; other data than ours. Those of kernel accuracy
         stand apart, as "kernel": {"data": ..., "reblur_psnr": ...}.
     studies: its ablations by name, for `bench ablate`.
+    settings: families of its own, of an entry from elsewhere: "module:class" of a frozen dataclass by family, whose
+        defaults are the configuration. `--set` and `studies` reach them like any other.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Entry(NamedTuple):
     published: Mapping[str, Any] | None = None
     changes: Mapping[str, Mapping[str, Any]] = {}
     studies: Mapping[str, Study] = {}
+    settings: Mapping[str, str] = {}
 
 
 class Setting(NamedTuple):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from datasets.errors import InputError
+from methods import configuration
 from methods.contestant import Entry, Fit, Output
 from methods.joint.studies import STUDIES as JOINT_STUDIES
 from methods.joint_optics.studies import STUDIES as JOINT_OPTICS_STUDIES
@@ -281,10 +282,10 @@ def registry() -> Registry[Entry]:
     for point in _entry_points():
         brought = point.load()
         for entry in brought if isinstance(brought, list) else [brought]:
-            check(entry)
-            found.add(entry)
-            if _enters_twice(entry):
-                found.add(then_splatting(entry))
+            admitted = admit(entry)
+            found.add(admitted)
+            if _enters_twice(admitted):
+                found.add(then_splatting(admitted))
     return found
 
 
@@ -327,10 +328,21 @@ def from_file(path: Path) -> Entry:
     entry = getattr(module, "ENTRY", None)
     if not isinstance(entry, Entry):
         raise InputError(f"The method file {path} declares no ENTRY = Entry(...).")
-    check(entry)
+    here = {family: kind.replace("__file__", name) for family, kind in entry.settings.items()}
     if entry.name in [known.name for known in builtin()]:
         raise InputError(f"The method file {path} calls its method {entry.name}, which is one of this package's.")
-    return entry._replace(target=entry.target.replace("__file__", name))
+    entry = admit(entry._replace(target=entry.target.replace("__file__", name), settings=here))
+    for family in entry.settings:
+        configuration.kind_of(family)  # a mistake is named before anything runs
+    return entry
+
+
+def admit(entry: Entry) -> Entry:
+    """An entry from elsewhere, its own settings among its `configs`. Raises InputError if it is not as it must be."""
+    check(entry)
+    for family, kind in entry.settings.items():
+        configuration.add(family, kind)
+    return entry._replace(configs=(*entry.configs, *entry.settings))
 
 
 def check(entry: Entry) -> None:
@@ -342,6 +354,8 @@ def check(entry: Entry) -> None:
         raise InputError(f"The outputs of {entry.name} are {entry.outputs!r}; they must be a tuple of {tracks}.")
     if entry.status not in states:
         raise InputError(f"The status of {entry.name} is {entry.status!r}; it must be one of {', '.join(states)}.")
+    if wrong := [family for family in entry.settings if not re.fullmatch(r"[A-Za-z0-9_-]+", family)]:
+        raise InputError(f"The settings of {entry.name} are called {wrong[0]!r}; a name has letters, digits, _ and -.")
     if entry.oracle not in (None, "twins", "blur"):
         raise InputError(f"The oracle of {entry.name} is {entry.oracle!r}; it must be twins or blur, or None.")
 

@@ -1,6 +1,7 @@
 """bench refocus: photographs after the fact from a run."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.refocus import refocus
+from bench.refocus import model_in, refocus
 from datasets.cameras import Camera, look_at
 from datasets.capture import Background
 from datasets.errors import InputError
@@ -111,11 +112,27 @@ def test_what_cannot_be_photographed_is_refused(
         refocus(run, tmp_path / "out", **arguments)  # type: ignore[arg-type]
 
 
-def test_a_run_with_several_scenes_asks_for_one(run: Path, tmp_path: Path) -> None:
-    folder = write_run(run, "joint-optics-known")
-    with pytest.raises(InputError, match=r"2 scenes.*joint-optics-known"):
-        refocus(run, tmp_path / "out", None, None, None, None, 0)
+def test_of_several_scenes_the_first_of_the_method_that_was_told_nothing_is_taken(run: Path) -> None:
+    own = run / "jobs" / "walls" / "joint-optics" / "seed0" / "model"
+    write_run(run, "joint-optics-known")
+    for seed in (2, 10):
+        shutil.copytree(own.parent, own.parent.with_name(f"seed{seed}"))
+    assert model_in(run) == own
+    shutil.rmtree(own.parent)
+    assert model_in(run) == own.parent.with_name("seed2") / "model"
+
+
+def test_a_run_of_scenes_that_are_alike_asks_for_one(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "jobs" / "walls", run / "jobs" / "more-walls")
+    with pytest.raises(InputError, match=r"2 scenes.*more-walls"):
+        model_in(run)
+    folder = run / "jobs" / "more-walls" / "joint-optics"
     assert refocus(folder, tmp_path / "out", None, None, None, None, 0)
+    shutil.rmtree(run)
+    for seed in (0, 1):
+        write_run(run, f"joint-optics-known-{seed}")
+    with pytest.raises(InputError, match="2 scenes"):
+        model_in(run)
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from datasets.errors import InputError
-from methods import contestants
+from methods import configuration, contestants
+from methods.contestant import Setting
 from methods.registry import Registry
 
 OWN = """
@@ -58,6 +59,71 @@ def test_a_file_brings_its_contestant_alone_and_with_splatting(tmp_path: Path) -
     both = contestants.find(f"{path}+3dgs")
     assert both.name == "own+3dgs"
     assert both.outputs == ("novel", "deblur")
+
+
+WITH_SETTINGS = (
+    OWN.replace(
+        "from methods",
+        """from dataclasses import dataclass
+
+from methods""",
+    )
+    .replace(
+        "def fit",
+        """@dataclass(frozen=True)
+class OwnConfig:
+    amount: float = 1.0
+    rounds: int = 3
+
+
+def fit""",
+    )
+    .replace('"ours", "1")', '"ours", "1", settings={"own-family": "__file__:OwnConfig"})')
+)
+
+
+@pytest.fixture
+def no_family_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configuration, "KINDS", dict(configuration.KINDS))
+
+
+@pytest.mark.usefixtures("no_family_stays")
+@pytest.mark.parametrize("suffix", ["", "+3dgs"])
+def test_a_file_has_settings_of_its_own_that_can_be_changed(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(WITH_SETTINGS)
+    for _ in range(2):  # as each verb and each job finds it anew
+        entry = contestants.find(f"{path}{suffix}")
+    assert "own-family" in entry.configs
+    configs = configuration.resolve(entry.configs, "quick", entry.changes)
+    assert configs["own-family"] == {}
+    changed = configuration.parse_changes(["own-family.amount=2"])["own-family"]
+    configuration.check("own-family", changed)
+    setting = Setting(0, "cpu", {**configs, "own-family": changed}, "quick", lambda *_: None, {})
+    setting.config("own-family", configuration.kind_of("own-family"))
+    assert setting.resolved["own-family"] == {"amount": 2.0, "rounds": 3}
+    with pytest.raises(InputError, match="did you mean amount"):
+        configuration.parse_changes(["own-family.amont=2"])
+    with pytest.raises(InputError, match="is no int"):
+        configuration.check("own-family", {"rounds": "many"})
+
+
+@pytest.mark.usefixtures("no_family_stays")
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"own-family"', '"3dgs"', "a family of configurations 3dgs already"),
+        ('"own-family"', '"own.family"', "letters, digits, _ and -"),
+        ("frozen=True", "frozen=False", "no frozen dataclass"),
+        ("__file__:OwnConfig", "__file__:Nowhere", "does not import"),
+        ("__file__:OwnConfig", "nowhere:OwnConfig", "does not import"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(WITH_SETTINGS.replace(old, new))
+    with pytest.raises(InputError, match=complaint):
+        contestants.find(str(path))
 
 
 def test_another_package_brings_its_contestants_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
