@@ -46,6 +46,16 @@ def test_a_model_that_is_right_looks_like_the_truth_whatever_its_signs(tiny: Pat
         assert found.std() > 5
 
 
+def test_what_a_model_says_beside_the_object_is_not_shown(tiny: Path, tmp_path: Path) -> None:
+    folder = leave_maps(tiny, tmp_path / "everywhere", 1.0)
+    for view in open_capture(tiny).train:
+        coc = view.truth().coc
+        write_exr(folder / f"{view.name}.exr", np.where(coc == 0, 100, coc).astype(np.float32))
+    assert write_variance_maps(tmp_path / "everywhere.png", open_capture(tiny), [("1.0", folder)])
+    everywhere = np.asarray(Image.open(tmp_path / "everywhere.png"))
+    np.testing.assert_array_equal(everywhere, picture(tiny, tmp_path, 1.0))
+
+
 def test_without_a_model_of_the_blur_there_is_no_picture(tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "maps.png"
     assert not write_variance_maps(path, open_capture(tiny), [("none", tmp_path / "absent")])
