@@ -81,7 +81,7 @@ def model_in(run: Path) -> Path:
     # RUN/jobs/CAPTURE/METHOD/seedN/model
     preferred = [path for path in found if path.parent.parent.name == PREFERRED]
     if preferred and len({path.parents[2] for path in preferred}) == 1:
-        return min(preferred, key=lambda path: int(path.parent.name.removeprefix("seed")))
+        return min(preferred, key=lambda path: (len(path.parent.name), path.parent.name))  # seed2 before seed10
     names = ", ".join(str(path.relative_to(run)) for path in found)
     raise InputError(f"{run} holds {len(found)} scenes with their lens; name one of them: {names}.")
 

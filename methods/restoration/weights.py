@@ -1,8 +1,8 @@
 """The store of released weights: files that their authors published and the user fetched, checked, kept unchanged.
 
 NAME is one of `architectures.RELEASES`. NAME.weights is the authors' file byte by byte; NAME.json tells its SHA-256,
-what it was called, and how many parameters it holds. Importing this module costs no torch, nor
-what only adding a file needs.
+what it was called, and how many parameters it holds. Importing this module costs no torch, nor what only adding a
+file needs.
 """
 
 import hashlib
