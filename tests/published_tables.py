@@ -48,7 +48,9 @@ def tables() -> dict[tuple[str, str], str]:
         ("docs/joint.md", "joint-optics-lens"): study("joint-optics", "lens", "ablate-joint-optics-lens"),
         ("docs/joint.md", "joint-optics-filter"): study("joint-optics", "filter", "ablate-joint-optics-filter"),
         ("docs/joint.md", "joint-filters"): filters(),
-        ("docs/joint.md", "joint-optics-candidates"): study("joint-optics", "candidates", "ablate-joint-optics-candidates"),
+        ("docs/joint.md", "joint-optics-candidates"): study(
+            "joint-optics", "candidates", "ablate-joint-optics-candidates"
+        ),
         ("docs/joint.md", "joint-components"): study("joint", "components", "ablate-joint"),
         ("docs/joint.md", "joint-kernel-size"): study("joint", "kernel-size", "ablate-joint"),
     }
