@@ -172,14 +172,14 @@ def test_images_and_gradients_do_not_depend_on_the_number_of_threads(monkeypatch
 
 def test_work_is_divided_over_threads_when_there_is_enough(monkeypatch):
     monkeypatch.setattr(numba, "get_num_threads", lambda: 3)
-    parts = parallel.bounds(100_000, 16_000)
+    parts = parallel.bounds(100_000, cpu._FEWEST_GAUSSIANS)
     assert parts[0] == 0
     assert parts[-1] == 100_000
-    assert len(parts) == 1 + 100_000 // 16_000
-    assert len(parallel.bounds(10_000_000, 16_000)) == 1 + 3 * parallel._PARTS
-    assert len(parallel.bounds(3000, 16_000)) == 2
+    assert len(parts) == 1 + 100_000 // cpu._FEWEST_GAUSSIANS
+    assert len(parallel.bounds(10_000_000, cpu._FEWEST_GAUSSIANS)) == 1 + 3 * parallel._PARTS
+    assert len(parallel.bounds(3000, cpu._FEWEST_GAUSSIANS)) == 2
     monkeypatch.setattr(numba, "get_num_threads", lambda: 1)
-    assert len(parallel.bounds(100_000, 16_000)) == 2
+    assert len(parallel.bounds(100_000, cpu._FEWEST_GAUSSIANS)) == 2
 
 
 def test_two_renders_may_be_alive_before_the_first_backward():
