@@ -61,9 +61,11 @@ class Reference:
     @cached_property
     def planes(self) -> Planes:
         """All of it, as the kernels on a CPU take it."""
-        from methods.splatting.ssim_cpu import Planes, planes
+        from methods.splatting.planes import planes
+        from methods.splatting.ssim_cpu import Planes
 
-        return Planes(planes(self.image.permute(2, 0, 1)), planes(self.mean), planes(self.variance))
+        maps = (self.image, self.mean.permute(1, 2, 0), self.variance.permute(1, 2, 0))
+        return Planes(*(planes(each) for each in maps))
 
 
 def ssim(image: Tensor, reference: Reference) -> Tensor:

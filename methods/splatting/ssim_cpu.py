@@ -21,6 +21,7 @@ from methods.splatting import simd
 from methods.splatting.jit import kernel
 from methods.splatting.losses import C1, C2, REACH, TAPS
 from methods.splatting.parallel import FEWEST_ROWS, bounds, run
+from methods.splatting.planes import image_of, planes
 
 f32 = np.float32
 LANES = simd.WIDTH
@@ -36,14 +37,6 @@ class Planes(NamedTuple):
     variance: np.ndarray
 
 
-def planes(maps: Tensor) -> np.ndarray:
-    """[C, H, W] float32 as planes."""
-    channels, height, width = maps.shape
-    padded = np.zeros((channels, height, -(-width // LANES) * LANES), f32)
-    torch.from_numpy(padded)[:, :, :width] = maps.detach()
-    return padded
-
-
 def ssim(image: Tensor, reference: Planes) -> Tensor:
     """Mean SSIM of `image` [H, W, C] float32 to the reference, differentiable once."""
     value: Tensor = _Ssim.apply(image, reference)
@@ -54,7 +47,7 @@ class _Ssim(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, reference: Planes) -> Tensor:
         height, width, channels = image.shape
-        x, (y, mean, variance) = planes(image.permute(2, 0, 1)), reference
+        x, (y, mean, variance) = planes(image), reference
         share = np.zeros(x.shape[2], f32)
         share[:width] = 1 / (channels * height * width)
         rows = np.empty((channels, height))
@@ -64,7 +57,7 @@ class _Ssim(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             gradient = np.empty_like(x)
             run(collect, bands, (slopes, x, y, _TAPS, gradient))
-            ctx.save_for_backward(torch.from_numpy(gradient)[:, :, :width].permute(1, 2, 0).contiguous())
+            ctx.save_for_backward(image_of(gradient, width))
         return image.new_tensor(rows.sum())
 
     @staticmethod
