@@ -101,7 +101,7 @@ _JOINT_OPTICS = Entry(
     licence="own implementation",
     trained_on="the photographs of the capture",
     status="ours",
-    version="2",
+    version="3",
     changes={"3dgs": {"light": "linear", "dilation": 0.1}},
     studies=JOINT_OPTICS_STUDIES,
 )

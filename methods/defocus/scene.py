@@ -12,7 +12,7 @@ scene, where it is there to be seen. All are differentiable in the Gaussians, th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import cos, pi, sin, sqrt
 from typing import Literal, NamedTuple, Protocol
@@ -124,19 +124,25 @@ class Aperture:
     spread: Spread = "lens"
 
     def __call__(self, gaussians: Gaussians, shot: Shot) -> Blurred:
+        draws = self.renders(gaussians, shot, range(self.points))
+        return Blurred(torch.stack([drawn.color for drawn in draws]).mean(0), draws[0])
+
+    def renders(self, gaussians: Gaussians, shot: Shot, chosen: Iterable[int]) -> list[Render]:
+        """What the points numbered `chosen` see."""
         pattern, lens, viewport = lens_points(self.points), shot.lens, shot.viewport
         # A Gaussian at the camera's own plane has no image; the rasterizer leaves out what is nearer than `near`.
         depth = torch.maximum(viewport.depths(gaussians.means), 1e-3 * lens.focus.detach())
         variance = (pattern.sigma * lens.coc_radius(depth)) ** 2
         shift = (lens.aperture * (depth / lens.focus - 1))[:, None]
         x_axis, y_axis = viewport.w2c[:2, :3].to(gaussians.means)
+        turned = pattern.turned(self.angle)
         draws = []
-        for u, v in pattern.turned(self.angle):
+        for u, v in (turned[i] for i in chosen):
             seen = gaussians
             if u or v:
                 seen = replace(gaussians, means=gaussians.means + shift * (u * x_axis + v * y_axis))
             draws.append(shot.draw(seen, extra_variance=variance))
-        return Blurred(torch.stack([drawn.color for drawn in draws]).mean(0), draws[0])
+        return draws
 
 
 GAUSS_COC = Aperture(1, spread="gaussians")

@@ -3,8 +3,8 @@
 Every photograph is the mean of renders from points of the lens (`methods.defocus.scene.Aperture`), in linear light.
 What is learned of the lens is its radius a (mm) and the distance d0 (mm) of the focal plane of each view: the signed
 radius of the circle of confusion is r = a fx (1 / d0 - 1 / d). Training starts with one point, the per-Gaussian
-circle of confusion, which is a Gaussian where the truth is a disk; it goes on with five and at last nineteen, whose
-patches of the lens together are nearly the disk.
+circle of confusion, which is a Gaussian where the truth is a disk; it goes on with several, whose patches of the lens
+together are nearly the disk, and of which a step renders only a few (`remembered`).
 
 The photograph does not tell which side of the focal plane a point lies on, so d0 may settle on the wrong one while
 the scene is still vague. Now and then it is therefore searched for: the scene is photographed at distances all
@@ -24,8 +24,9 @@ from torch import Tensor
 from datasets.capture import Photographs
 from datasets.errors import InputError
 from methods.defocus.lens import FocusedLens
-from methods.defocus.scene import GAUSS_COC, Aperture, SceneBlur, Shot
+from methods.defocus.scene import GAUSS_COC, Aperture, Shot
 from methods.joint_optics.focal_surface import FocalSurface
+from methods.joint_optics.remembered import RememberedLens
 from methods.light import linear_to_srgb
 from methods.splatting.bounds import Bounds
 from methods.splatting.formation import Draw, Formed, Target
@@ -43,6 +44,7 @@ class JointOpticsConfig:
     initial_coc: CoC radius that a point one radius behind the focal plane has at the start, in image widths.
     lr_focus, lr_aperture: Adam rates of d0 (scene radii) and of log a; they fall to `lens_decay` of it.
     lens_points: of the aperture, each number from its time in `lens_points_from` on; one before.
+    fresh_points: how many of them a step renders, while the others are remembered; 0 renders all, turned at random.
     search_at: when d0 is searched for, at `search_steps` distances within `search_reach` of the scene's centre.
     focus_weight: by how much a pixel in focus weighs more in the L1 loss; falls to 1 / e at a CoC of 1.5 px.
     residual: how far (scene radii) a network may bend the focal plane; 0 is no network.
@@ -53,8 +55,9 @@ class JointOpticsConfig:
     lr_focus: float = 0.02
     lr_aperture: float = 0.02
     lens_decay: float = 0.1
-    lens_points: tuple[int, ...] = (5, 19)
-    lens_points_from: tuple[float, ...] = (0.3, 0.9)
+    lens_points: tuple[int, ...] = (7,)
+    lens_points_from: tuple[float, ...] = (0.2,)
+    fresh_points: int = 3
     search_at: tuple[float, ...] = (0.1, 0.2, 0.4)
     search_steps: int = 25
     search_reach: float = 1.0
@@ -65,6 +68,8 @@ class JointOpticsConfig:
     def __post_init__(self) -> None:
         if any(points < 1 for points in self.lens_points):
             raise InputError(f"lens_points = {list(self.lens_points)}; a lens has at least one point.")
+        if self.fresh_points < 0:
+            raise InputError(f"fresh_points = {self.fresh_points} must be at least 1, or 0 for all points.")
         times = list(self.lens_points_from)
         if len(times) != len(self.lens_points) or times != sorted(times):
             raise InputError(f"lens_points_from = {times} must give each of lens_points its time, in order.")
@@ -106,6 +111,8 @@ class LensFormation:
             torch.manual_seed(seed)
             self.bend = FocalSurface(config.residual).to(device) if config.residual else None
         self._random = torch.Generator().manual_seed(seed)
+        self._angles = (2 * pi * torch.rand(len(cameras), generator=self._random)).tolist()
+        self._remembered = RememberedLens(config.fresh_points, self._random) if config.fresh_points else None
         self._searches = [round(at * steps) for at in config.search_at]
 
     def parameters(self) -> list[dict[str, object]]:
@@ -135,12 +142,15 @@ class LensFormation:
         """The lens of the training view `index`."""
         return FocusedLens(self.focus_distances[index], self.aperture, fx)
 
-    def blur(self, step: int) -> SceneBlur:
-        """How this step blurs; the points of the lens are turned at random, so that no pattern is learned."""
+    def blur(self, step: int, view: int) -> Aperture:
+        """How this step blurs `view`. The points of the lens are turned at random, so that no pattern is learned: for
+        every image, or once for every view where they are remembered."""
         schedule = zip(self.config.lens_points, self.config.lens_points_from, strict=True)
         points = [points for points, start in schedule if step >= start * self.steps]
         if not points or points[-1] == 1:
             return GAUSS_COC
+        if self._remembered is not None:
+            return Aperture(points[-1], self._angles[view])
         return Aperture(points[-1], 2 * pi * float(torch.rand((), generator=self._random)))
 
     def image(self, gaussians: Gaussians, target: Target, step: int, draw: Draw) -> Formed:
@@ -154,7 +164,11 @@ class LensFormation:
         if self.bend is not None:
             bent = self.bounds.radius * self.bend(gaussians, target.viewport, self.centers[target.index])
             real = lens._replace(focus=lens.focus + bent)
-        image, drawn = self.blur(step)(gaussians, Shot(target.viewport, real, target.background, draw_view))
+        blur, shot = self.blur(step, target.index), Shot(target.viewport, real, target.background, draw_view)
+        if self._remembered is not None and blur.points > self._remembered.fresh:
+            image, drawn = self._remembered.image(target.index, blur, gaussians, shot)
+        else:
+            image, drawn = blur(gaussians, shot)
         weight = None
         if self.config.focus_weight:
             weight = in_focus(drawn, lens, self.config.focus_weight)
@@ -177,6 +191,8 @@ class LensFormation:
         offsets = torch.cat([own, through])
         errors = torch.stack([error(focus) for focus in self._distances(self.centers[target.index], offsets)])
         self.offsets[target.index] = offsets.take(errors.argmin())
+        if self._remembered is not None:
+            self._remembered.forget(target.index)
 
     def _distances(self, centers: Tensor, offsets: Tensor) -> Tensor:
         """mm; however far a step may go, the focal plane stays in front of the camera."""

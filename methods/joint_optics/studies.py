@@ -10,14 +10,17 @@ STUDIES = {
                 "joint-optics.lens_points=[1]",
                 "joint-optics.lens_points_from=[0.0]",
             ),
-            "five points, never nineteen": (
-                "joint-optics.lens_points=[5]",
-                "joint-optics.lens_points_from=[0.3]",
-            ),
-            "one point, five for the last tenth": (
-                "joint-optics.lens_points=[5]",
+            "seven points for the last tenth": (
                 "joint-optics.lens_points_from=[0.9]",
+                "joint-optics.fresh_points=0",
             ),
+            "five points, then nineteen, all at every step": (
+                "joint-optics.lens_points=[5, 19]",
+                "joint-optics.lens_points_from=[0.3, 0.9]",
+                "joint-optics.fresh_points=0",
+            ),
+            "one of seven points at a step": ("joint-optics.fresh_points=1",),
+            "seven of seven": ("joint-optics.fresh_points=0",),
             "focus never searched for": ("joint-optics.search_at=[]",),
             "scene in sRGB": ("3dgs.light=srgb",),
             "full": (),

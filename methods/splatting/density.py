@@ -169,8 +169,8 @@ class GradientDensification:
 
     Gaussians whose mean projected gradient exceeds `gradient_threshold` are cloned where small and split in
     two where larger than `split_size` (scene units); those of opacity below `min_opacity` are removed. The
-    number never exceeds `cap`: the steepest come first. Every `reset_every` steps opacities fall to at most
-    twice `min_opacity`, and Adam forgets them.
+    number never exceeds `cap`: the steepest come first. Every `reset_every` steps, if that is not 0, opacities fall to
+    at most twice `min_opacity`, and Adam forgets them.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class GradientDensification:
     def after_step(self, step: int, scene: Trainable) -> None:
         if self.start <= step < self.stop and step % self.every == 0:
             self._densify(scene)
-        if 0 < step < self.stop and step % self.reset_every == 0:
+        if self.reset_every and 0 < step < self.stop and step % self.reset_every == 0:
             logits = scene.parameters["logit_opacities"]
             ceiling = torch.logit(torch.tensor(2 * self.min_opacity, dtype=logits.dtype)).item()
             logits.clamp_(max=ceiling)

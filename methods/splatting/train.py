@@ -124,6 +124,7 @@ def train(
     backend = resolve_backend(device)
     random = torch.Generator().manual_seed(seed)
     cameras = [view.camera for view in photographs.views]
+    config = config.for_pixels(sum(camera.width * camera.height for camera in cameras))
     bounds = Bounds.seen_by(cameras)
 
     @cache

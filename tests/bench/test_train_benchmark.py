@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from bench.perf.train import BLURS, measure, table
+from bench.perf.train import BLURS, LENS, measure, table
 
 
 def test_a_measurement_is_json_and_a_table():
     result = measure(sizes=((200, 32),), repeats=1)
     assert json.loads(json.dumps(result)) == result
     row = result["rows"][0]
-    assert set(row["ms"]) == set(BLURS)
+    assert set(row["ms"]) == {*BLURS, LENS}
     assert all(ms > 0 for ms in row["ms"].values())
     assert row["share"]["none"] == 0
     assert row["share"]["aperture 7"] == pytest.approx(1 - row["ms"]["none"] / row["ms"]["aperture 7"])

@@ -9,7 +9,6 @@ import torch
 from datasets.capture import Capture, Optics, Photographs
 from datasets.errors import InputError
 from methods.configuration import build
-from methods.defocus.scene import Aperture
 from methods.joint_optics.formation import JointOpticsConfig, LensFormation
 from methods.splatting.config import SplattingConfig
 from methods.splatting.formation import Formation
@@ -133,10 +132,23 @@ def test_the_points_of_the_lens_come_when_the_schedule_says(capture: Capture) ->
     formation = formation_for(capture.photographs(), optics)
     points = []
     for step in (0, 149, 150, 299, 300, 599):
-        blur = formation.blur(step)
-        assert isinstance(blur, Aperture)
+        blur = formation.blur(step, 0)
         points.append(blur.points)
     assert points == [1, 1, 5, 5, 7, 7]
+
+
+def test_remembered_points_stay_where_they_are_and_others_turn_with_every_image(capture: Capture) -> None:
+    photographs = capture.photographs()
+    remembered = formation_for(photographs, replace(OPTICS, lens_points_from=(0.0,)))
+    assert remembered.blur(0, 3) == remembered.blur(7, 3)
+    assert remembered.blur(0, 3) != remembered.blur(0, 4)
+    turning = formation_for(photographs, replace(OPTICS, lens_points_from=(0.0,), fresh_points=0))
+    assert turning.blur(0, 3) != turning.blur(7, 3)
+
+
+def test_a_negative_number_of_points_at_a_step_is_refused() -> None:
+    with pytest.raises(InputError, match="fresh_points = -1"):
+        build(JointOpticsConfig, {"fresh_points": -1})
 
 
 @pytest.mark.parametrize(

@@ -173,3 +173,12 @@ def test_the_opacity_reset_works() -> None:
     strategy.after_step(7, scene)
     assert torch.sigmoid(scene.parameters["logit_opacities"]).max() <= 0.0100001
     assert (scene.optimizer.state[scene.parameters["logit_opacities"]]["exp_avg"] == 0).all()
+
+
+def test_without_a_reset_opacities_stay() -> None:
+    scene = trainable(20)
+    before = scene.parameters["logit_opacities"].detach().clone()
+    strategy = gradient_strategy(cap=20, split_size=10.0, reset_every=0)
+    strategy.after_backward(7, *steep_first(20, 0))
+    strategy.after_step(7, scene)
+    assert torch.equal(scene.parameters["logit_opacities"].detach(), before)

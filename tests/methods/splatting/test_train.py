@@ -217,7 +217,24 @@ def test_the_filter_is_that_of_the_configuration_in_training_and_after(
     assert used == [0.1, 0.1, 0.1]
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"max_gaussians": 1}, {"sh_degree": 4}, {"dilation": 0.0}])
+def test_small_photographs_get_fewer_gaussians() -> None:
+    config = replace(CONFIG, initial_gaussians=1000, max_gaussians=5000, pixels_per_gaussian=50)
+    assert config.for_pixels(250_000) == config.for_pixels(10**8) == config
+    half = config.for_pixels(125_000)
+    assert (half.initial_gaussians, half.max_gaussians) == (500, 2500)
+    assert config.for_pixels(1).initial_gaussians == 1
+    assert replace(config, pixels_per_gaussian=0).for_pixels(1).max_gaussians == 5000
+
+
+def test_training_keeps_to_the_number_of_gaussians_for_its_pixels(photographs: Photographs) -> None:
+    pixels = sum(view.image.shape[0] * view.image.shape[1] for view in photographs.views)
+    config = replace(CONFIG, steps=60, pixels_per_gaussian=pixels / 100)
+    assert len(train(photographs, config, seed=0, device="cpu")) <= 100
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"max_gaussians": 1}, {"sh_degree": 4}, {"dilation": 0.0}, {"pixels_per_gaussian": -1.0}]
+)
 def test_settings_that_make_no_sense_are_told(wrong: dict[str, int | float]) -> None:
     with pytest.raises(InputError, match=r"must be|is more than|is not one of"):
         replace(CONFIG, **wrong)
