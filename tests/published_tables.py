@@ -1,6 +1,7 @@
 """The tables of README and docs, made from committed records. `python tests/published_tables.py` writes them anew."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,7 @@ def tables() -> dict[tuple[str, str], str]:
         ("README.md", "macro8"): leaderboard.brief(macro8),
         ("docs/measurements.md", "chair"): leaderboard.brief(records.find(PUBLISHED / "chair")),
         ("docs/measurements.md", "densification"): densification(),
+        ("docs/measurements.md", "paper"): thirty_thousand_steps(),
         ("docs/measurements.md", "rasterizer"): speed(),
         ("docs/measurements.md", "blur"): measured("blur"),
         ("docs/measurements.md", "train"): measured("train"),
@@ -266,6 +268,30 @@ def without_truth() -> str:
     return grid(rows)
 
 
+def thirty_thousand_steps() -> str:
+    """The preset paper beside quick, on demo: novel views, renders of the training views, time; and what was changed."""
+    found = {"quick": records.find(PUBLISHED / "demo"), "paper": records.find(PUBLISHED / "paper-demo")}
+    first = [(preset, record) for preset, of in found.items() for record in of if record.seed == 0]
+    rows = []
+    for name in ("3dgs", "joint-linear", "joint-optics", "sharp-3dgs"):
+        for preset, record in first:
+            if record.method.name != name:
+                continue
+            change = [f"`{text}`" for text in changed_settings(record)]
+            rows.append(
+                {
+                    "method": f"`{name}`",
+                    "preset": f"`{preset}`",
+                    "changed": ", ".join(change) or "–",
+                    "novel views, dB": f"{mean([record], 'demo', name, 'novel', 'psnr'):.2f}",
+                    "training views, dB": f"{mean([record], 'demo', name, 'deblur', 'psnr'):.2f}",
+                    "Gaussians": str(record.gaussians),
+                    "training, s": f"{record.times['train_s']:.0f}",
+                }
+            )
+    return grid(rows)
+
+
 def filters() -> str:
     """Novel views by the filter of the rasterizer (px^2), seed 0: of each contestant its own and the other one."""
     found = [record for record in records.find(PUBLISHED / "demo") if record.method.name != "joint-optics"]
@@ -333,9 +359,14 @@ def study(method: str, name: str, folder: str) -> str:
     return grid(rows)
 
 
+def changed_settings(record: records.Record) -> list[str]:
+    """The settings in which an ablation's record differs, "FAMILY.SETTING=VALUE"; a value may be a list."""
+    return re.split(r", (?=[\w-]+\.\w+=)", record.method.changed) if record.method.changed else []
+
+
 def changed(record: records.Record) -> dict[str, dict[str, object]]:
-    """The settings in which an ablation's record differs, by family."""
-    return configuration.parse_changes(record.method.changed.split(", ") if record.method.changed else [])
+    """The same by family."""
+    return configuration.parse_changes(changed_settings(record))
 
 
 def mean(found: Sequence[records.Record], capture: str, method: str, track: str, metric: str) -> float:
