@@ -269,7 +269,7 @@ def without_truth() -> str:
 
 
 def thirty_thousand_steps() -> str:
-    """The preset paper beside quick, on demo: novel views, renders of the training views, time; and what was changed."""
+    """The preset paper beside quick, on demo, seed 0; and with settings changed."""
     found = {"quick": records.find(PUBLISHED / "demo"), "paper": records.find(PUBLISHED / "paper-demo")}
     first = [(preset, record) for preset, of in found.items() for record in of if record.seed == 0]
     rows = []

@@ -54,7 +54,7 @@ class JointOpticsConfig:
     initial_coc: float = 0.02
     lr_focus: float = 0.02
     lr_aperture: float = 0.02
-    lens_decay: float = 0.1
+    lens_decay: float = 0.02
     lens_points: tuple[int, ...] = (7,)
     lens_points_from: tuple[float, ...] = (0.2,)
     fresh_points: int = 3

@@ -10,10 +10,6 @@ STUDIES = {
                 "joint-optics.lens_points=[1]",
                 "joint-optics.lens_points_from=[0.0]",
             ),
-            "seven points for the last tenth": (
-                "joint-optics.lens_points_from=[0.9]",
-                "joint-optics.fresh_points=0",
-            ),
             "five points, then nineteen, all at every step": (
                 "joint-optics.lens_points=[5, 19]",
                 "joint-optics.lens_points_from=[0.3, 0.9]",
@@ -21,6 +17,7 @@ STUDIES = {
             ),
             "one of seven points at a step": ("joint-optics.fresh_points=1",),
             "seven of seven": ("joint-optics.fresh_points=0",),
+            "rates of the lens fall to a tenth, not a fiftieth": ("joint-optics.lens_decay=0.1",),
             "focus never searched for": ("joint-optics.search_at=[]",),
             "scene in sRGB": ("3dgs.light=srgb",),
             "full": (),
