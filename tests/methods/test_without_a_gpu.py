@@ -169,7 +169,7 @@ def test_the_true_lens_photographs_a_twin(cuda, capture):
 
 
 def test_speed_is_measured(cuda):
-    assert set(perf_train._times(50, 16, "cuda", 1)) == set(perf_train.BLURS)
+    assert set(perf_train._times(50, 16, "cuda", 1)) == {*perf_train.BLURS, perf_train.LENS}
     assert perf_rasterizer._time("gsplat", 50, 16, 1)[0] > 0
     assert perf_restore._measure_here("kernel-guided", 64, "cuda", 1)[0] > 0
     for operator in ("gather-gauss", "scatter-gauss", "scatter-disk"):

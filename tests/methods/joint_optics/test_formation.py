@@ -22,12 +22,14 @@ CONFIG = SplattingConfig(
 OPTICS = JointOpticsConfig()
 
 
-def formation_for(photographs: Photographs, optics: JointOpticsConfig = OPTICS) -> LensFormation:
-    return LensFormation(photographs, optics, CONFIG.light, CONFIG.steps, "cpu", seed=0)
+def formation_for(
+    photographs: Photographs, optics: JointOpticsConfig = OPTICS, config: SplattingConfig = CONFIG
+) -> LensFormation:
+    return LensFormation(photographs, optics, config.light, config.steps, "cpu", seed=0)
 
 
-def fitted(photographs: Photographs, formation: Formation | None) -> Gaussians:
-    return train(photographs, CONFIG, seed=0, device="cpu", formation=formation)
+def fitted(photographs: Photographs, formation: Formation | None, config: SplattingConfig = CONFIG) -> Gaussians:
+    return train(photographs, config, seed=0, device="cpu", formation=formation)
 
 
 def decibels(gaussians: Gaussians, capture: Capture) -> float:
@@ -97,8 +99,9 @@ def test_it_recovers_from_hints_that_are_wrong_by_ten(capture: Capture, factor: 
     assert photographs.optics is not None
     wrong = Optics(photographs.optics.focal_length / 10, photographs.optics.f_number * factor / 10, 0.1)
     views = tuple(replace(view, focus_distance=factor * float(view.focus_distance)) for view in photographs.views)  # type: ignore[arg-type]
-    formation = formation_for(replace(photographs, views=views, optics=wrong))
-    fitted(photographs, formation)
+    longer = replace(CONFIG, steps=1200)
+    formation = formation_for(replace(photographs, views=views, optics=wrong), config=longer)
+    fitted(photographs, formation, longer)
     assert np.median(focus_errors(formation, capture)) < 0.4
 
 
