@@ -18,7 +18,7 @@ _STATE = {
     "skipped": "[yellow]skipped",
 }
 
-TITLES = {"novel": "novel", "deblur": "deblur", "kernel": "re-blur"}
+TITLES = {"novel": "novel", "in focus": "in focus", "deblur": "deblur", "kernel": "re-blur"}
 
 
 class Board:
@@ -62,7 +62,9 @@ class Board:
 def table(board: list[Progress], now: float) -> Table:
     """All jobs as they stand at `now` (monotonic seconds)."""
     shown = Table(box=None, pad_edge=False)
-    scores = (f"{title} dB" for title in TITLES.values())
+    # Scores that nobody has yet keep their column, but for what stands for PSNR where there is no truth.
+    tracks = [track for track in TITLES if track != "in focus" or any(track in progress.psnr for progress in board)]
+    scores = (f"{TITLES[track]} dB" for track in tracks)
     for column in ("capture", "method", "seed", "state", "progress", *scores, "train s"):
         shown.add_column(column, justify="right" if column.endswith(("dB", " s")) else "left")
     for progress in board:
@@ -72,7 +74,7 @@ def table(board: list[Progress], now: float) -> Table:
             str(progress.job.seed),
             _STATE[progress.state],
             progress.reason or _advance(progress, now),
-            *(f"{progress.psnr[track]:.2f}" if track in progress.psnr else "" for track in TITLES),
+            *(f"{progress.psnr[track]:.2f}" if track in progress.psnr else "" for track in tracks),
             f"{progress.train_s:.1f}" if progress.train_s is not None else "",
         )
     return shown

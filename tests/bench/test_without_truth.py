@@ -1,6 +1,7 @@
 """Captures without sharp twins: where photographs are in focus, and what is scored against the photographs alone."""
 
 import math
+import re
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -127,6 +128,7 @@ def test_contestants_run_without_truth_and_the_leaderboard_says_what_it_shows(be
     methods = "3dgs,joint-optics,sharp-3dgs"
     done = bench("run", blind, "--methods", methods, "--preset", "smoke", "--set", "3dgs.steps=20")
     assert done.returncode == 0, done.stderr
+    assert re.search(r"blind / 3dgs / seed 0: done \(in focus \d+\.\d\d dB\)", done.stderr)
     (folder,) = (tmp_path / "runs").iterdir()
     records = records_in(folder)
     scores = {(a["track"], a["metric"]): a["mean"] for a in records["joint-optics"]["aggregates"]}
