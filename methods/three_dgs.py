@@ -1,8 +1,8 @@
 """3D Gaussian Splatting on whatever photographs it is given (Kerbl et al., SIGGRAPH 2023).
 
 As `3dgs` it gets the defocused photographs: the floor of the 3D field. As `sharp-3dgs` it gets their sharp
-twins: the ceiling. Adapted: antialiased rasterization (Yu et al. 2024) and a hard cap of Gaussians, both the
-same for every 3D contestant, so that tables tell deblurring from splatting.
+twins: the ceiling. Adapted: antialiased rasterization (Yu et al. 2024), a hard cap of Gaussians and no reset of
+opacities, all the same for every 3D contestant, so that tables tell deblurring from splatting.
 """
 
 from pathlib import Path
