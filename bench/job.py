@@ -327,10 +327,12 @@ def hashes(folder: Path) -> dict[str, str]:
 def headline(record: records.Record) -> dict[str, Any]:
     """What the runner shows of a finished job: PSNR by track (of kernel accuracy, re-blurred; without truth, of what is
     in focus) and seconds."""
-    psnr = {a.track: a.mean for a in record.aggregates if a.metric == "psnr"}
-    if not psnr:
-        psnr |= {"in focus": a.mean for a in record.aggregates if (a.track, a.metric) == ("novel", "in_focus_psnr")}
-    psnr |= {a.track: a.mean for a in record.aggregates if (a.track, a.metric) == ("kernel", "reblur_psnr")}
+    means: dict[tuple[str, str], float] = {(a.track, a.metric): a.mean for a in record.aggregates}
+    psnr: dict[str, float] = {track: mean for (track, metric), mean in means.items() if metric == "psnr"}
+    if ("kernel", "reblur_psnr") in means:
+        psnr["kernel"] = means["kernel", "reblur_psnr"]
+    if "novel" not in psnr and ("novel", "in_focus_psnr") in means:
+        psnr["in focus"] = means["novel", "in_focus_psnr"]
     return {"psnr": psnr, "train_s": (record.times or {}).get("train_s")}
 
 
