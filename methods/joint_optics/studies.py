@@ -15,7 +15,6 @@ STUDIES = {
                 "joint-optics.lens_points_from=[0.3, 0.9]",
                 "joint-optics.fresh_points=0",
             ),
-            "one of seven points at a step": ("joint-optics.fresh_points=1",),
             "seven of seven": ("joint-optics.fresh_points=0",),
             "rates of the lens fall to a tenth, not a fiftieth": ("joint-optics.lens_decay=0.1",),
             "focus never searched for": ("joint-optics.search_at=[]",),
