@@ -112,7 +112,7 @@ class LensFormation:
             self.bend = FocalSurface(config.residual).to(device) if config.residual else None
         self._random = torch.Generator().manual_seed(seed)
         self._angles = (2 * pi * torch.rand(len(cameras), generator=self._random)).tolist()
-        self._remembered = RememberedLens(config.fresh_points, self._random) if config.fresh_points else None
+        self._remembered = RememberedLens(config.fresh_points, self._random)
         self._searches = [round(at * steps) for at in config.search_at]
 
     def parameters(self) -> list[dict[str, object]]:
@@ -149,7 +149,7 @@ class LensFormation:
         points = [points for points, start in schedule if step >= start * self.steps]
         if not points or points[-1] == 1:
             return GAUSS_COC
-        if self._remembered is not None:
+        if self.config.fresh_points:
             return Aperture(points[-1], self._angles[view])
         return Aperture(points[-1], 2 * pi * float(torch.rand((), generator=self._random)))
 
@@ -165,10 +165,7 @@ class LensFormation:
             bent = self.bounds.radius * self.bend(gaussians, target.viewport, self.centers[target.index])
             real = lens._replace(focus=lens.focus + bent)
         blur, shot = self.blur(step, target.index), Shot(target.viewport, real, target.background, draw_view)
-        if self._remembered is not None and blur.points > self._remembered.fresh:
-            image, drawn = self._remembered.image(target.index, blur, gaussians, shot)
-        else:
-            image, drawn = blur(gaussians, shot)
+        image, drawn = self._remembered.image(target.index, blur, gaussians, shot)
         weight = None
         if self.config.focus_weight:
             weight = in_focus(drawn, lens, self.config.focus_weight)
@@ -191,8 +188,7 @@ class LensFormation:
         offsets = torch.cat([own, through])
         errors = torch.stack([error(focus) for focus in self._distances(self.centers[target.index], offsets)])
         self.offsets[target.index] = offsets.take(errors.argmin())
-        if self._remembered is not None:
-            self._remembered.forget(target.index)
+        self._remembered.forget(target.index)
 
     def _distances(self, centers: Tensor, offsets: Tensor) -> Tensor:
         """mm; however far a step may go, the focal plane stays in front of the camera."""

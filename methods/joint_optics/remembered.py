@@ -23,7 +23,7 @@ from methods.splatting.gaussians import Gaussians
 class RememberedLens:
     """What the points of the lens saw of every view: two bytes for each channel of each pixel and point.
 
-    fresh: how many points a step renders.
+    fresh: how many points a step renders; 0, or as many as the lens has, renders all and remembers none.
     """
 
     def __init__(self, fresh: int, random: torch.Generator) -> None:
@@ -37,6 +37,8 @@ class RememberedLens:
     def image(self, view: int, blur: Aperture, gaussians: Gaussians, shot: Shot) -> Blurred:
         """`shot`, which is of `view`, as `blur` makes it. Points are told apart by their number alone, so
         `blur.angle` should be the same for every image of a view."""
+        if not 0 < self.fresh < blur.points:
+            return blur(gaussians, shot)
         memory = self._memory.get(view)
         if memory is None or len(memory) != blur.points:
             draws = blur.renders(gaussians, shot, range(blur.points))

@@ -74,6 +74,15 @@ def test_the_first_image_is_that_of_all_points_and_the_next_ones_take_few() -> N
     assert camera.renders == 12  # another view has seen nothing yet
 
 
+@pytest.mark.parametrize("fresh", [0, BLUR.points])
+def test_where_all_points_are_rendered_nothing_is_remembered(fresh: int) -> None:
+    camera, lens = Camera(), remembering(fresh)
+    lens.image(0, BLUR, scene(), camera.shot)
+    again = lens.image(0, BLUR, scene(1), camera.shot).image
+    assert camera.renders == 2 * BLUR.points
+    assert torch.equal(again, BLUR(scene(1), camera.shot).image)
+
+
 def test_of_a_scene_that_stays_every_choice_gives_the_same_image() -> None:
     lens, gaussians = remembering(1), scene()
     whole = lens.image(0, BLUR, gaussians, Camera().shot).image
