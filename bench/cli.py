@@ -21,7 +21,7 @@ VERBS = {
     "convert": "write a capture in our form, smaller if wished",
     "refocus": "photograph a fitted scene at any focus and aperture",
     "eval": "score a folder of images from anybody's program against a capture",
-    "report": "write the leaderboard of a finished or unfinished run again",
+    "report": "write the leaderboard of a finished or unfinished run again, as a page or for LaTeX too",
     "list": "list methods, captures, metrics, presets or objects",
     "weights": "keep the weights that authors published: list, add a file, tell where it lies",
     "doctor": "what this machine can do, and how to get what is missing",

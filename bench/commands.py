@@ -88,7 +88,7 @@ def _compete(
 ) -> tuple[Any, bool]:
     """Run contestants on captures, `opened` as (argument, Capture), and write leaderboard and pictures into `folder`;
     all records there, and whether a job failed."""
-    from bench import environment, runner
+    from bench import environment, pictures, runner
     from bench.board import Board
     from bench.plan import CLEAN_SOURCE, plan
     from methods import configuration, contestants
@@ -114,8 +114,7 @@ def _compete(
         found = records.find(folder)
         leaderboard.write(folder, found)
         for _, capture in opened:
-            _write_comparison(folder, capture, found)
-            _write_blur_maps(folder, capture, found)
+            pictures.write(folder, capture, found)
     return found, any(progress.state == "failed" for progress in board)
 
 
@@ -277,17 +276,27 @@ def evaluate(
 def report(
     folder: Annotated[Path, typer.Argument(help="folder of a run, or of records")],
     out: Annotated[Path | None, typer.Option(help="where to write  [default: that folder]")] = None,
+    as_html: Annotated[bool, typer.Option("--html", help="html/index.html as well, with the run's images")] = False,
+    as_latex: Annotated[bool, typer.Option("--latex", help="leaderboard.tex as well, for booktabs")] = False,
     as_json: Json = False,
 ) -> int:
     """Write leaderboard.md, leaderboard.csv and results.csv from the records alone."""
-    from reports import leaderboard, records
+    from bench import html_report
+    from reports import latex, leaderboard, records
 
     found = records.find(folder)
     if not found:
         raise InputError(f"The folder {folder} holds no record of a job.")
-    (out or folder).mkdir(parents=True, exist_ok=True)
-    leaderboard.write(out or folder, found)
-    _print_leaderboard(found, out or folder, as_json)
+    target = out or folder
+    target.mkdir(parents=True, exist_ok=True)
+    leaderboard.write(target, found)
+    if as_latex:
+        records.write_atomic(target / "leaderboard.tex", latex.tables(found))
+    if as_html:
+        html_report.write(target / "html", folder, found)
+    _print_leaderboard(found, target, as_json)
+    if as_html:
+        print(f"Page: {target / 'html' / 'index.html'}", file=sys.stderr)
     return 0
 
 
@@ -376,51 +385,6 @@ def _seeds(text: str) -> list[int]:
     if any(not 0 <= seed < 2**31 for seed in seeds):
         raise InputError(f"--seeds {text} has a seed outside 0 to 2147483647.")
     return seeds
-
-
-def _write_comparison(folder: Path, capture: Any, found: list[Any]) -> None:
-    """The picture of one view of a capture of a run: contestants, from the worst to the best over all views, with their
-    scores on this one, and the truth where there is any."""
-    from bench.comparison import shown_view, write_comparison
-    from reports import leaderboard
-
-    here = [record for record in found if record.capture.name == capture.name and record.status == "ok"]
-    metric, shown = "psnr" if capture.has_truth else "in_focus_psnr", shown_view(capture).name
-    renders = []
-    for row in reversed(leaderboard.rows(here)):
-        if row.scores[metric]:
-            record = min(
-                (record for record in here if record.method.name == row.method), key=lambda record: record.seed
-            )
-            job = folder / "jobs" / capture.name / row.method / f"seed{record.seed}"
-            own = [v.value for v in record.values if (v.track, v.metric, v.view) == ("novel", metric, shown)]
-            renders.append((f"{row.method}  {own[0]:.1f} dB" if own else row.method, job))
-    write_comparison(folder / f"comparison-{capture.name}.png", capture, renders)
-
-
-def _write_blur_maps(folder: Path, capture: Any, found: list[Any]) -> None:
-    """The pictures of the models of the blur: some photographs in detail, and several beside the width of their blur.
-
-    In detail are shown the training photograph that is the most out of focus, and every held-out one.
-    """
-    from bench.blur_maps import write_blur_maps
-    from bench.comparison import most_defocused
-    from bench.variance_maps import write_variance_maps
-
-    jobs: dict[str, tuple[Path, dict[str, float]]] = {}
-    for record in sorted(found, key=lambda record: -record.seed):
-        if record.capture.name == capture.name and record.status == "ok" and "kernel" in record.method.outputs:
-            job = folder / "jobs" / capture.name / record.method.name / f"seed{record.seed}"
-            psnr = {a.track: a.mean for a in record.aggregates if a.metric == "reblur_psnr"}
-            jobs[record.method.name] = (job, psnr)
-    if capture.has_truth:
-        for track, views in (("kernel", [most_defocused(capture.train)]), ("kernel-test", capture.test)):
-            best_first = sorted((-psnr[track], method) for method, (_, psnr) in jobs.items() if track in psnr)
-            models = [(method, jobs[method][0] / track) for _, method in best_first]
-            for view in views:
-                write_blur_maps(folder / f"blur-{capture.name}-{view.name}.png", capture, view, models)
-    models = [(method, job / "kernel") for method, (job, _) in sorted(jobs.items())]
-    write_variance_maps(folder / f"variance-{capture.name}.png", capture, models)
 
 
 def _print_leaderboard(found: list[Any], folder: Path, as_json: bool) -> None:

@@ -25,6 +25,11 @@ CLEAN_SOURCE = "sharp-3dgs"
 """The contestant whose renders of the held-out views stand for clean images under the protocol "paper"."""
 
 
+def job_folder(capture: str, method: str, seed: int) -> Path:
+    """Where the files of a job lie, relative to its run."""
+    return Path("jobs", capture, method, f"seed{seed}")
+
+
 @dataclass(frozen=True)
 class Job:
     """One contestant on one capture with one seed.
@@ -57,7 +62,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """Where its files lie, relative to the run."""
-        return Path(self.within, "jobs", self.capture_name, self.entry.name, f"seed{self.seed}")
+        return Path(self.within) / job_folder(self.capture_name, self.entry.name, self.seed)
 
     @property
     def command(self) -> list[str]:

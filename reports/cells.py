@@ -24,9 +24,14 @@ def footnote(note: str, notes: dict[str, int]) -> str:
     return f" [^{notes.setdefault(note, len(notes) + 1)}]" if note else ""
 
 
+def full_name(method: str, changed: str) -> str:
+    """A method's name; that of an ablation says what was changed."""
+    return f"{method} ({changed})" if changed else method
+
+
 def label(method: str, changed: str) -> str:
-    """A method's name in a table; that of an ablation says what was changed."""
-    return escaped(f"{method} ({changed})" if changed else method)
+    """`full_name` in a table."""
+    return escaped(full_name(method, changed))
 
 
 def named(row: Row) -> str:

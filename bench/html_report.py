@@ -1,0 +1,119 @@
+"""The leaderboard of a run as a folder to open in a browser: the page and copies of the images that it shows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from shutil import copyfile
+from urllib.parse import quote
+
+from bench.comparison import most_defocused
+from bench.pictures import first_jobs, folder_of, score_of
+from datasets.capture import Capture, View
+from datasets.captures import open_capture
+from datasets.errors import InputError
+from datasets.images import write_png
+from reports import page
+from reports.records import Record, write_atomic
+
+PAGE = "index.html"
+
+Shown = dict[str, list[tuple[str, str]]]
+"""By view: (label, address relative to the page)."""
+
+SHEETS = {
+    "comparison": "A held-out view as every method renders it",
+    "blur": "One photograph under the models of the blur",
+    "variance": "Photographs beside the width of their blur",
+}
+"""Pictures that a run leaves, by the first word of their names."""
+
+
+def write(folder: Path, run: Path, found: Sequence[Record]) -> None:
+    """Write the page of `found`, the records of `run`, into `folder`. Files of that name there are replaced.
+
+    Images that the jobs have left are shown, and photographs and sharp twins where the captures lie where they did;
+    the page says what it lacks. Raises RecordError where the records cannot stand in one table, OSError.
+    """
+    images: dict[str, Shown] = {}
+    absent = []
+    for name in dict.fromkeys(record.capture.name for record in found):
+        jobs = [
+            job for job in first_jobs(r for r in found if r.capture.name == name) if (run / folder_of(job)).is_dir()
+        ]
+        if not jobs:
+            absent.append(f"The images of {name} are not beside the records.")
+            continue
+        try:
+            capture = _capture_of(jobs[0])
+        except InputError as error:
+            capture = None
+            absent.append(f"Photographs and sharp twins of {name} cannot be shown: {error}")
+        images[name] = _images(folder, run, jobs, capture)
+    sheets = [
+        (f"{caption}: {path.stem.removeprefix(f'{kind}-')}", _copied(path, folder, Path(path.name)))
+        for kind, caption in SHEETS.items()
+        for path in sorted(run.glob(f"{kind}-*.png"))
+    ]
+    write_atomic(folder / PAGE, page.html(found, images, sheets, absent))
+
+
+def _capture_of(job: Record) -> Capture:
+    """The capture of a job, where its command found it. Raises InputError if it is not there, or is another."""
+    argument = job.command[2]  # bench run CAPTURE
+    capture = open_capture(argument)
+    if capture.content_hash != job.capture.content_hash:
+        raise InputError(f"{argument} is no longer what the jobs were given.")
+    return capture
+
+
+def _images(folder: Path, run: Path, jobs: Sequence[Record], capture: Capture | None) -> Shown:
+    """Copies of what there is to see of every held-out view and of one training view, the most out of focus."""
+    shown: Shown = {}
+    views = {view.name: view for view in (*capture.test, *capture.train)} if capture else {}
+    for track, names in (("novel", _views_of(jobs, "novel")), ("deblur", _one_of(jobs, capture))):
+        for name in names:
+            place = Path("images", jobs[0].capture.name, track, name)
+            cells = []
+            for job in jobs:
+                file = f"{track}/{name}.png"
+                if file in job.files:
+                    metric = "psnr" if job.capture.difficulty else "in_focus_psnr"
+                    score = score_of(job, track, metric, name)
+                    method = job.method.name
+                    title = method if score is None else f"{method}  {score:.1f} dB"
+                    cells.append((title, _copied(run / folder_of(job) / file, folder, place / f"{method}.png")))
+            shown[name] = _with_truth(cells, views.get(name), folder, place)
+    return shown
+
+
+def _views_of(jobs: Sequence[Record], track: str) -> list[str]:
+    """Names of the views that anybody has left an image of in a track."""
+    paths = {Path(file) for job in jobs for file in job.files}
+    return sorted({path.stem for path in paths if path.parts[0] == track and path.suffix == ".png"})
+
+
+def _one_of(jobs: Sequence[Record], capture: Capture | None) -> list[str]:
+    names = _views_of(jobs, "deblur")
+    if capture and capture.has_truth and names:
+        return [most_defocused([view for view in capture.train if view.name in names]).name]
+    return names[:1]
+
+
+def _with_truth(cells: list[tuple[str, str]], view: View | None, folder: Path, place: Path) -> list[tuple[str, str]]:
+    """Between its photograph and its sharp twin, as far as they are known."""
+    found = list(cells)
+    if view is not None:
+        truth = view.truth() if view.read_truth else None
+        around = {"photograph": view.photograph().image} | ({"sharp twin": truth.sharp} if truth else {})
+        for title, image in around.items():
+            path = place / f"{title}.png"
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            write_png(folder / path, image)
+            found.insert(0 if title == "photograph" else len(found), (title, quote(path.as_posix())))
+    return found
+
+
+def _copied(source: Path, folder: Path, path: Path) -> str:
+    """The address of a copy of `source` that is now at `path` in `folder`."""
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    copyfile(source, folder / path)
+    return quote(path.as_posix())
