@@ -16,6 +16,8 @@ from reports.records import Record, write_atomic
 
 PAGE = "index.html"
 
+TRACKS = ("novel", "deblur")
+
 Shown = dict[str, list[tuple[str, str]]]
 """By view: (label, address relative to the page)."""
 
@@ -34,13 +36,12 @@ def write(folder: Path, run: Path, found: Sequence[Record]) -> None:
     the page says what it lacks. Raises RecordError where the records cannot stand in one table, OSError.
     """
     images: dict[str, Shown] = {}
-    absent = []
+    bare: list[str] = []
+    absent: list[str] = []
     for name in dict.fromkeys(record.capture.name for record in found):
-        jobs = [
-            job for job in first_jobs(r for r in found if r.capture.name == name) if (run / folder_of(job)).is_dir()
-        ]
-        if not jobs:
-            absent.append(f"The images of {name} are not beside the records.")
+        jobs = first_jobs(record for record in found if record.capture.name == name)
+        if not any(_views_of(run, jobs, track) for track in TRACKS):
+            bare.append(name)
             continue
         try:
             capture = _capture_of(jobs[0])
@@ -48,6 +49,8 @@ def write(folder: Path, run: Path, found: Sequence[Record]) -> None:
             capture = None
             absent.append(f"Photographs and sharp twins of {name} cannot be shown: {error}")
         images[name] = _images(folder, run, jobs, capture)
+    if bare:
+        absent.insert(0, f"The images of {', '.join(bare)} are not beside the records.")
     sheets = [
         (f"{caption}: {path.stem.removeprefix(f'{kind}-')}", _copied(path, folder, Path(path.name)))
         for kind, caption in SHEETS.items()
@@ -69,33 +72,27 @@ def _images(folder: Path, run: Path, jobs: Sequence[Record], capture: Capture | 
     """Copies of what there is to see of every held-out view and of one training view, the most out of focus."""
     shown: Shown = {}
     views = {view.name: view for view in (*capture.test, *capture.train)} if capture else {}
-    for track, names in (("novel", _views_of(jobs, "novel")), ("deblur", _one_of(jobs, capture))):
+    of_track = {track: _views_of(run, jobs, track) for track in TRACKS}
+    if capture and capture.has_truth and of_track["deblur"]:
+        of_track["deblur"] = [most_defocused([views[name] for name in of_track["deblur"] if name in views]).name]
+    for track, names in (("novel", of_track["novel"]), ("deblur", of_track["deblur"][:1])):
         for name in names:
             place = Path("images", jobs[0].capture.name, track, name)
             cells = []
             for job in jobs:
-                file = f"{track}/{name}.png"
-                if file in job.files:
-                    metric = "psnr" if job.capture.difficulty else "in_focus_psnr"
-                    score = score_of(job, track, metric, name)
+                source = run / folder_of(job) / track / f"{name}.png"
+                if source.exists():
+                    score = score_of(job, track, "psnr" if job.capture.difficulty else "in_focus_psnr", name)
                     method = job.method.name
                     title = method if score is None else f"{method}  {score:.1f} dB"
-                    cells.append((title, _copied(run / folder_of(job) / file, folder, place / f"{method}.png")))
+                    cells.append((title, _copied(source, folder, place / f"{method}.png")))
             shown[name] = _with_truth(cells, views.get(name), folder, place)
     return shown
 
 
-def _views_of(jobs: Sequence[Record], track: str) -> list[str]:
-    """Names of the views that anybody has left an image of in a track."""
-    paths = {Path(file) for job in jobs for file in job.files}
-    return sorted({path.stem for path in paths if path.parts[0] == track and path.suffix == ".png"})
-
-
-def _one_of(jobs: Sequence[Record], capture: Capture | None) -> list[str]:
-    names = _views_of(jobs, "deblur")
-    if capture and capture.has_truth and names:
-        return [most_defocused([view for view in capture.train if view.name in names]).name]
-    return names[:1]
+def _views_of(run: Path, jobs: Sequence[Record], track: str) -> list[str]:
+    """Names of the views that any of the jobs has left an image of."""
+    return sorted({path.stem for job in jobs for path in (run / folder_of(job) / track).glob("*.png")})
 
 
 def _with_truth(cells: list[tuple[str, str]], view: View | None, folder: Path, place: Path) -> list[tuple[str, str]]:

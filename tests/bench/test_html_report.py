@@ -38,7 +38,6 @@ def run(tmp_path: Path) -> Path:
             values=values,
             metrics={"psnr": {"version": "1"}},
             command=["bench", "run", "demo", "--methods", method],
-            files=dict.fromkeys(images, "0" * 64),
         )
         folder = tmp_path / "run" / folder_of(record)
         for name in images:
