@@ -55,7 +55,7 @@ if (viewer) {
   const { capture, view, left, right, error, split } = viewer.elements;
   const stage = viewer.querySelector(".stage");
   const [below, above] = stage.querySelectorAll("img");
-  const SMALLEST = 512;  // CSS px of the longer side, to be legible
+  const SMALLEST = 640;  // CSS px of the longer side, to be legible
 
   const fill = (select, names, wanted) => {
     select.replaceChildren(...names.map((name) => new Option(name.label ?? name, name.key ?? name)));
