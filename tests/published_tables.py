@@ -238,7 +238,7 @@ SCALES = (
     Scale("scale", "seed-320", "seed, 320 px"),
     Scale("paper-scale", "spider-paper", "spider, 800 px"),
     Scale("paper-scale-wide", "spider-paper", "the same, filter of 0.3 px²", ("joint-optics",)),
-    Scale("paper-scale-dense", "spider-paper", "the same, filter of 0.3 px², 40,424 Gaussians", ("joint-optics",)),
+    Scale("paper-scale-dense", "spider-paper", "the same, filter of 0.3 px², 44,634 Gaussians", ("joint-optics",)),
 )
 
 
