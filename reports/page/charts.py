@@ -41,10 +41,10 @@ def differences(found: Mapping[str, Interval], reference: str, muted: Sequence[s
         axes.barh(place, interval.mean, height=0.62, color=MUTED if method in muted else ACCENT)
         if interval.low is not None and interval.high is not None:
             axes.plot([interval.low, interval.high], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
-    axes.set_yticks(range(len(found)), list(found))
+    axes.set_yticks(range(len(found)), [_plain(method) for method in found])
     axes.invert_yaxis()
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_xlabel(f"PSNR minus that of {reference}, dB")
+    axes.set_xlabel(f"PSNR minus that of {_plain(reference)}, dB")
     axes.grid(axis="x", color="#e3e6ea")
     return _svg(figure)
 
@@ -73,9 +73,8 @@ def quality_against_cost(table: Sequence[Row], muted: Sequence[str]) -> str:
         near = sum(abs(log(seconds / x)) < 0.3 and abs(psnr - y) < 0.04 * (high - low) for x, y in named)
         named.append((seconds, psnr))
         place = (6, 3 - 11 * near)
-        axes.annotate(
-            method, (seconds, psnr), place, textcoords="offset points", fontsize=9, color=MUTED if pale else INK
-        )
+        color = MUTED if pale else INK
+        axes.annotate(_plain(method), (seconds, psnr), place, textcoords="offset points", fontsize=9, color=color)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
     axes.margins(x=0.15)
@@ -100,6 +99,11 @@ def reference_of(table: Sequence[Row], column: str) -> str | None:
     means = {row.method: interval.mean for row in table if (interval := row.scores[column])}
     floor = {"novel": "3dgs", "deblur": "input"}[SCORES[column][0]]
     return floor if floor in means else min(means, key=lambda method: means[method], default=None)
+
+
+def _plain(text: str) -> str:
+    """`text` without what matplotlib would take for a formula."""
+    return text.replace("$", r"\$")
 
 
 def _figure(height: float) -> tuple[Figure, Any]:

@@ -83,12 +83,14 @@ def test_the_same_records_give_the_same_page_in_any_order(demo):
 
 def test_what_looks_like_a_tag_is_text():
     views = {"capture": {"v</script><b>": [["<b>", "a.png"]]}}
-    hostile = [job("3dgs", novel={"psnr": [20, 21]}), job("<b>&x", "c<b>", novel={"psnr": [22, 23]})]
+    scores = {"novel": {"psnr": [20, 21]}, "times": {"train_s": 3}}
+    hostile = [job("3dgs", "c<b>", **scores), job("<b>&$x^^$", "c<b>", **scores)]
     found = read(hostile, views, [("<b>", "x.png")], ["<b> is absent"])
     assert "b" not in found.tags
     assert json.loads(found.scripts["images"]) == views
-    assert "<b>&x" in found.cells
-    assert "jobs-<b>&x" in found.ids
+    assert "<b>&$x^^$" in found.cells
+    assert "jobs-<b>&$x^^$" in found.ids
+    assert found.tags.count("svg") == 2
 
 
 def test_differences_are_paired_and_best_first():
