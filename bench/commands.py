@@ -281,7 +281,6 @@ def report(
     as_json: Json = False,
 ) -> int:
     """Write leaderboard.md, leaderboard.csv and results.csv from the records alone."""
-    from bench import html_report
     from reports import latex, leaderboard, records
 
     found = records.find(folder)
@@ -292,11 +291,11 @@ def report(
     leaderboard.write(target, found)
     if as_latex:
         records.write_atomic(target / "leaderboard.tex", latex.tables(found))
-    if as_html:
-        html_report.write(target / "html", folder, found)
     _print_leaderboard(found, target, as_json)
     if as_html:
-        print(f"Page: {target / 'html' / 'index.html'}", file=sys.stderr)
+        from bench import html_report
+
+        print(f"Page: {html_report.write(target / 'html', folder, found)}", file=sys.stderr)
     return 0
 
 

@@ -6,7 +6,7 @@ from shutil import copyfile
 from urllib.parse import quote
 
 from bench.comparison import most_defocused
-from bench.pictures import first_jobs, folder_of, score_of
+from bench.pictures import first_jobs, folder_of, titled
 from datasets.capture import Capture, View
 from datasets.captures import open_capture
 from datasets.errors import InputError
@@ -29,8 +29,8 @@ SHEETS = {
 """Pictures that a run leaves, by the first word of their names."""
 
 
-def write(folder: Path, run: Path, found: Sequence[Record]) -> None:
-    """Write the page of `found`, the records of `run`, into `folder`. Files of that name there are replaced.
+def write(folder: Path, run: Path, found: Sequence[Record]) -> Path:
+    """Write the page of `found`, the records of `run`, into `folder`. Files of that name there are replaced. Its path.
 
     Images that the jobs have left are shown, and photographs and sharp twins where the captures lie where they did;
     the page says what it lacks. Raises RecordError where the records cannot stand in one table, OSError.
@@ -57,6 +57,7 @@ def write(folder: Path, run: Path, found: Sequence[Record]) -> None:
         for path in sorted(run.glob(f"{kind}-*.png"))
     ]
     write_atomic(folder / PAGE, page.html(found, images, sheets, absent))
+    return folder / PAGE
 
 
 def _capture_of(job: Record) -> Capture:
@@ -82,10 +83,8 @@ def _images(folder: Path, run: Path, jobs: Sequence[Record], capture: Capture | 
             for job in jobs:
                 source = run / folder_of(job) / track / f"{name}.png"
                 if source.exists():
-                    score = score_of(job, track, "psnr" if job.capture.difficulty else "in_focus_psnr", name)
-                    method = job.method.name
-                    title = method if score is None else f"{method}  {score:.1f} dB"
-                    cells.append((title, _copied(source, folder, place / f"{method}.png")))
+                    copy = _copied(source, folder, place / f"{job.method.name}.png")
+                    cells.append((titled(job, track, name), copy))
             shown[name] = _with_truth(cells, views.get(name), folder, place)
     return shown
 

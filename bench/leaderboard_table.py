@@ -38,6 +38,6 @@ def table(rows: Sequence[Row]) -> Table:
         values = [formatted(column, cells[column]) for column in columns]
         outcome = "" if row.status == "ok" else row.status
         kind = row.changed or ("oracle" if row.oracle else row.kind)
-        style = "dim" if row.oracle or row.kind == "control" else ""
+        style = "" if row.competes else "dim"
         shown.add_row(row.method, *values, outcome or kind, style=style)
     return shown

@@ -34,20 +34,17 @@ def folder_of(record: Record) -> Path:
     return job_folder(record.capture.name, record.method.name, record.seed)
 
 
-def score_of(record: Record, track: str, metric: str, view: str) -> float | None:
-    """Its score on one view."""
-    own = (v.value for v in record.values if (v.track, v.metric, v.view) == (track, metric, view))
-    return next(own, None)
+def titled(record: Record, track: str, view: str) -> str:
+    """The method, with its PSNR on that view; where in focus, if there is no truth to tell another."""
+    own = {v.metric: v.value for v in record.values if (v.track, v.view) == (track, view)}
+    score = own.get("psnr", own.get("in_focus_psnr"))
+    return record.method.name if score is None else f"{record.method.name}  {score:.1f} dB"
 
 
 def _comparison(run: Path, capture: Capture, jobs: Sequence[Record]) -> None:
     """One held-out view as everybody renders it, with their scores on it."""
-    metric, shown = "psnr" if capture.has_truth else "in_focus_psnr", shown_view(capture).name
-    renders = []
-    for record in jobs:
-        score = score_of(record, "novel", metric, shown)
-        name = record.method.name
-        renders.append((name if score is None else f"{name}  {score:.1f} dB", run / folder_of(record)))
+    shown = shown_view(capture).name
+    renders = [(titled(record, "novel", shown), run / folder_of(record)) for record in jobs]
     write_comparison(run / f"comparison-{capture.name}.png", capture, renders)
 
 

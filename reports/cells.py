@@ -37,7 +37,7 @@ def label(method: str, changed: str) -> str:
 def named(row: Row) -> str:
     """A row's name; italic for what does not compete."""
     name = label(row.method, row.changed)
-    return f"*{name}*" if row.oracle or row.kind == "control" else name
+    return name if row.competes else f"*{name}*"
 
 
 def kind(row: Row) -> str:
@@ -56,13 +56,23 @@ def outcome(row: Row) -> str:
     return row.status if row.done == row.jobs else f"{row.status} ({row.done} of {row.jobs} jobs done)"
 
 
+def mean(row: Row, column: str) -> str:
+    """A mean, or a dash."""
+    interval = row.scores[column]
+    return formatted(column, interval.mean if interval else None)
+
+
+def spread(row: Row, column: str) -> str:
+    """What stands behind a mean: half its interval; nothing where that is not known."""
+    interval = row.scores[column]
+    if interval is None or interval.low is None or interval.high is None:
+        return ""
+    return f" ± {formatted(column, (interval.high - interval.low) / 2)}"
+
+
 def score(row: Row, column: str, notes: dict[str, int]) -> str:
     """A mean with half its interval, or a dash with its reason."""
-    interval = row.scores[column]
-    text = formatted(column, interval.mean if interval else None)
-    if interval and interval.low is not None and interval.high is not None:
-        text += f" ± {formatted(column, (interval.high - interval.low) / 2)}"
-    return text + footnote(row.notes.get(column, ""), notes)
+    return mean(row, column) + spread(row, column) + footnote(row.notes.get(column, ""), notes)
 
 
 def seeds(row: Row, column: str) -> str:

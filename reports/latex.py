@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reports.cells import full_name, seeds
-from reports.columns import DASH, HEADINGS, RANKED, formatted
+from reports.cells import full_name, mean, seeds, spread
+from reports.columns import HEADINGS, RANKED, formatted
 from reports.records import Record
 from reports.rows import Row, best_first, rows
 
@@ -75,18 +75,15 @@ def _table(title: str, columns: Sequence[str], table: Sequence[Row]) -> str:
 
 def _named(row: Row) -> str:
     name = escaped(full_name(row.method, row.changed))
-    return rf"\textit{{{name}}}" if row.oracle or row.kind == "control" else name
+    return name if row.competes else rf"\textit{{{name}}}"
 
 
 def _cell(row: Row, column: str, lead: str) -> str:
     if column in row.costs:
         return escaped(formatted(column, row.costs[column]))
-    interval = row.scores[column]
-    text = formatted(column, interval.mean) if interval else DASH
-    if column != lead or interval is None:
-        return escaped(text)
+    text = escaped(mean(row, column))
+    if column != lead:
+        return text
     if row.ranks.get(lead) == 1:
         text = rf"\textbf{{{text}}}"
-    if interval.low is None or interval.high is None:
-        return text
-    return rf"{text} $\pm$ {formatted(column, (interval.high - interval.low) / 2)}"
+    return text + escaped(spread(row, column))

@@ -45,6 +45,11 @@ class Row:
     ranks: dict[str, int]
     """By column of `RANKED`. Controls, oracles and methods that lack a view have none."""
 
+    @property
+    def competes(self) -> bool:
+        """Whether it may have a rank."""
+        return not self.oracle and self.kind != "control"
+
     def cells(self) -> dict[str, object]:
         """The row by `COLUMNS`; None where a column does not apply."""
         means = {name: interval and round_significant(interval.mean) for name, interval in self.scores.items()}

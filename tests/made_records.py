@@ -5,6 +5,17 @@ from reports import records
 HASH = "0123456789abcdef" * 4
 
 
+def environment():
+    """Where a job ran; a new dictionary each time, as tests change it."""
+    return {
+        "packages": {"numpy": "1.26.4"},
+        "python": "3.11.9",
+        "cpu": "EPYC",
+        "threads": 1,
+        "device": "cpu",
+    }
+
+
 def job(
     method, capture="demo", seed=0, content_hash=HASH, novel=None, deblur=None, failure=None, status="ok", **changes
 ):
@@ -41,13 +52,7 @@ def job(
             "views_test": 4,
         },
         "method": about | changes.pop("about", {}),
-        "environment": {
-            "packages": {"numpy": "1.26.4"},
-            "python": "3.11.9",
-            "cpu": "EPYC",
-            "threads": 1,
-            "device": "cpu",
-        },
+        "environment": environment(),
         "command": ["bench"],
         "seed": seed,
         "values": values,

@@ -11,7 +11,7 @@ from reports.cells import full_name
 from reports.markdown import markdown
 from reports.page import charts
 from reports.records import Record
-from reports.rows import Row, competes, in_order, rows
+from reports.rows import Row, in_order, rows
 
 HERE = Path(__file__).parent
 
@@ -33,7 +33,7 @@ def html(records: Iterable[Record], images: Images, sheets: Sequence[tuple[str, 
 
     ordered = in_order(records)
     table = rows(ordered)
-    outside = [record.method.name for record in ordered if not competes(record.method)]
+    outside = [row.method for row in table if not row.competes]
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("page.html").render(
         style=Markup((HERE / "style.css").read_text("utf-8")),
@@ -43,7 +43,7 @@ def html(records: Iterable[Record], images: Images, sheets: Sequence[tuple[str, 
         front=Markup(charts.quality_against_cost(table, outside)),
         images=Markup(json.dumps(images).replace("<", "\\u003c")),
         has_images=any(images.values()),
-        best=next((row.method for row in table if row.method not in outside), ""),
+        best=next((row.method for row in table if row.competes), ""),
         sheets=sheets,
         absent=absent,
         leaderboard=Markup(_as_html(markdown(ordered))),

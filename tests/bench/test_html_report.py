@@ -83,6 +83,13 @@ def test_scores_are_those_of_the_view_and_seed_shown(run: Path) -> None:
     assert [views[view.name][1][0] for view in DEMO.test] == [f"gray  {20.9 + k:.1f} dB" for k in range(len(DEMO.test))]
 
 
+def test_scores_are_shown_of_captures_whose_difficulty_nobody_knows(run: Path) -> None:
+    plain = json.loads(next(run.rglob("record.json")).read_text())
+    changed(run, capture=plain["capture"] | {"difficulty": None})
+    html_report.write(run / "html", run, records.find(run))
+    assert shown(run / "html")["demo"][DEMO.test[0].name][1][0] == "gray  20.9 dB"
+
+
 def test_pictures_of_the_run_are_on_the_page(run: Path) -> None:
     assert main(["report", str(run), "--html"]) == 0
     assert 'src="comparison-demo.png"' in (run / "html" / html_report.PAGE).read_text()

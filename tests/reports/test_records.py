@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_records import HASH, environment
 
 from reports import records
-
-HASH = "0123456789abcdef" * 4
 
 
 def plain(**changes):
@@ -40,13 +39,7 @@ def plain(**changes):
             "preset": "quick",
             "uses_optics": False,
         },
-        "environment": {
-            "packages": {"numpy": "1.26.4"},
-            "python": "3.11.9",
-            "cpu": "EPYC",
-            "threads": 1,
-            "device": "cpu",
-        },
+        "environment": environment(),
         "command": ["bench", "run", "demo"],
         "seed": 0,
         "values": [{"track": "novel", "view": "0000", "metric": "psnr", "value": 31.5}],
