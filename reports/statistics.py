@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -50,7 +51,13 @@ def bootstrap(values: Iterable[float], strata: Sequence[Hashable] | None = None,
     does not depend on their order. No interval where a stratum holds one view. Raises ValueError without
     values, or where one is not finite.
     """
-    numbers = np.asarray(list(values), dtype=np.float64)
+    # Tables of one contest ask for the same intervals again and again.
+    return _bootstrap(tuple(values), None if strata is None else tuple(strata), seed)
+
+
+@lru_cache(maxsize=8192)
+def _bootstrap(values: tuple[float, ...], strata: tuple[Hashable, ...] | None, seed: int) -> Interval:
+    numbers = np.asarray(values, dtype=np.float64)
     if numbers.size == 0 or not np.isfinite(numbers).all():
         raise ValueError("a mean needs at least one value, and finite ones")
     groups = _grouped(numbers, strata)
